@@ -1,0 +1,77 @@
+//! Flag groups that several subcommands share: a flag has one name and one meaning everywhere.
+
+use atrous::Error;
+use clap::{Args, ValueEnum};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// How many cores are used, and where the machine-readable report goes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Running")]
+pub struct RunArgs {
+    /// Cores to use; default: what the scheduler or the machine grants.
+    #[arg(short, long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Write what ran (versions, model, counts, seconds, memory) as JSON.
+    #[arg(long, value_name = "FILE.json")]
+    pub summary: Option<PathBuf>,
+    /// Whether a progress bar is drawn; `auto`: on a terminal.
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub progress: Progress,
+}
+
+/// When a progress bar is drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl RunArgs {
+    /// Builds the program's one thread pool and returns its size.
+    pub fn start_threads(&self) -> atrous::Result<usize> {
+        let threads = self.threads.map_or_else(granted_threads, NonZeroUsize::get);
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("atrous-{index}"))
+            .build_global()
+            .map_err(|error| {
+                Error::new(format!("cannot start {threads} threads: {error}"))
+                    .remedy("ask for fewer with --threads")
+            })?;
+        Ok(threads)
+    }
+}
+
+/// Cores per task as job schedulers state them: Slurm, Grid Engine, PBS, LSF.
+const SCHEDULER_VARIABLES: [&str; 4] =
+    ["SLURM_CPUS_PER_TASK", "NSLOTS", "PBS_NUM_PPN", "LSB_DJOB_NUMPROC"];
+
+/// What the scheduler grants, and never more than affinity and cgroup quota allow.
+fn granted_threads() -> usize {
+    let machine = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let scheduler = SCHEDULER_VARIABLES
+        .iter()
+        .find_map(|name| std::env::var(name).ok()?.parse::<NonZeroUsize>().ok());
+    scheduler.map_or(machine, |granted| granted.get().min(machine))
+}
+
+/// The sequence that is read, and how other files' contig names find it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Sequence")]
+pub struct ReferenceArgs {
+    /// FASTA file, plain or bgzipped; missing indexes are built in memory.
+    #[arg(short, long, value_name = "FASTA")]
+    pub reference: PathBuf,
+    /// Save missing indexes next to the FASTA file.
+    #[arg(long)]
+    pub write_fai: bool,
+    /// Contig names that mean the same: a table of two columns, any two naming styles.
+    #[arg(long, value_name = "TSV")]
+    pub aliases: Option<PathBuf>,
+}

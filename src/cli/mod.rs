@@ -1,0 +1,36 @@
+//! The command line: one file per subcommand, shared flags in [`args`].
+//!
+//! A subcommand turns flags into a request, calls the library, and reports what was done.
+
+mod args;
+mod log;
+
+use clap::{Parser, Subcommand};
+
+/// Deep dilated convolution networks over genomes: FASTA and BED in, base-resolution tracks out.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None, after_help = EXAMPLES, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    pub log: log::LogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+impl Cli {
+    /// Runs the chosen subcommand.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {}
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  atrous import spliceai spliceai[1-5].h5 -o spliceai.safetensors
+  atrous inspect spliceai.safetensors
+  atrous predict -m spliceai.safetensors -r hg38.fa.gz --regions genes.bed -o tracks.bedGraph.gz
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 and 143 stopped by a signal.";
