@@ -2,8 +2,11 @@
 //!
 //! Pure arithmetic: no I/O, no thread, no tensor library.
 
+pub mod blocks;
 pub mod graph;
+pub mod op;
 pub mod ranges;
 
-pub use graph::{Activation, Graph, Node, NodeId, Op};
-pub use ranges::Reach;
+pub use graph::{Graph, GraphBuilder, Node, NodeId, Parameter};
+pub use op::{Activation, Op};
+pub use ranges::{Reach, Span};

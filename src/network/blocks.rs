@@ -1,0 +1,174 @@
+//! Building blocks: each adds a few nodes to a graph and returns the last one.
+
+use super::graph::{GraphBuilder, NodeId};
+use super::op::{Activation, Op};
+use crate::error::Result;
+
+/// A dilated convolution's geometry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dilated {
+    /// Taps.
+    pub kernel: usize,
+    /// Distance between taps, in positions.
+    pub dilation: usize,
+    /// Reach to the left, in positions.
+    pub left: usize,
+}
+
+impl Dilated {
+    /// Taps centred on the output; of an odd span the smaller half is on the left.
+    pub fn centred(kernel: usize, dilation: usize) -> Self {
+        Self { kernel, dilation, left: kernel.saturating_sub(1).saturating_mul(dilation) / 2 }
+    }
+
+    /// Taps at and to the left of the output only (WaveNet).
+    pub fn causal(kernel: usize, dilation: usize) -> Self {
+        Self { kernel, dilation, left: kernel.saturating_sub(1).saturating_mul(dilation) }
+    }
+
+    fn conv(self, channels: usize) -> Op {
+        let Self { kernel, dilation, left } = self;
+        Op::Conv { channels, kernel, dilation, left, bias: true }
+    }
+}
+
+/// Pre-activation residual unit (He et al. 2016): `x + conv(act(norm(conv(act(norm(x))))))`.
+/// The add takes the raw `x`; nothing follows it (networks.md 2).
+///
+/// Nodes `NAME.{norm1,act1,conv1,norm2,act2,conv2,add}`.
+pub fn preactivation_unit(
+    g: &mut GraphBuilder,
+    name: &str,
+    x: NodeId,
+    taps: Dilated,
+    function: Activation,
+    epsilon: f64,
+) -> Result<NodeId> {
+    let channels = g.channels(x);
+    let mut y = x;
+    for half in 1..=2 {
+        y = g.add(format!("{name}.norm{half}"), Op::BatchNorm { epsilon }, &[y])?;
+        y = g.add(format!("{name}.act{half}"), Op::Activation { function }, &[y])?;
+        y = g.add(format!("{name}.conv{half}"), taps.conv(channels), &[y])?;
+    }
+    g.add(format!("{name}.add"), Op::Add, &[x, y])
+}
+
+/// Residual unit with the activation after the convolution: `x + act(conv(x))`
+/// (BPNet, ChromBPNet; networks.md 3).
+///
+/// Nodes `NAME.{conv,act,add}`.
+pub fn residual_unit(
+    g: &mut GraphBuilder,
+    name: &str,
+    x: NodeId,
+    taps: Dilated,
+    function: Activation,
+) -> Result<NodeId> {
+    let y = g.add(format!("{name}.conv"), taps.conv(g.channels(x)), &[x])?;
+    let y = g.add(format!("{name}.act"), Op::Activation { function }, &[y])?;
+    g.add(format!("{name}.add"), Op::Add, &[x, y])
+}
+
+/// Residual unit that looks with one convolution and mixes with a pointwise one:
+/// `x + mix(act(look(act(x))))`.
+///
+/// Nodes `NAME.{act1,look,act2,mix,add}`.
+pub fn look_and_mix_unit(
+    g: &mut GraphBuilder,
+    name: &str,
+    x: NodeId,
+    taps: Dilated,
+    function: Activation,
+) -> Result<NodeId> {
+    let channels = g.channels(x);
+    let y = g.add(format!("{name}.act1"), Op::Activation { function }, &[x])?;
+    let y = g.add(format!("{name}.look"), taps.conv(channels), &[y])?;
+    let y = g.add(format!("{name}.act2"), Op::Activation { function }, &[y])?;
+    let y = g.add(format!("{name}.mix"), Op::pointwise(channels), &[y])?;
+    g.add(format!("{name}.add"), Op::Add, &[x, y])
+}
+
+/// What a gated unit gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gated {
+    /// The residual stream, input of the next unit.
+    pub stream: NodeId,
+    /// What the unit adds to the skip sum.
+    pub skip: NodeId,
+}
+
+/// WaveNet's gated unit (van den Oord et al. 2016): `z = tanh(filter(x)) · sigmoid(gate(x))`,
+/// stream `x + mix(z)`, skip `skip(z)`.
+///
+/// Nodes `NAME.{filter,gate,product,mix,skip,add}`.
+pub fn gated_unit(g: &mut GraphBuilder, name: &str, x: NodeId, taps: Dilated) -> Result<Gated> {
+    let channels = g.channels(x);
+    let filter = g.add(format!("{name}.filter"), taps.conv(channels), &[x])?;
+    let gate = g.add(format!("{name}.gate"), taps.conv(channels), &[x])?;
+    let z = g.add(format!("{name}.product"), Op::Gate, &[filter, gate])?;
+    let skip = g.add(format!("{name}.skip"), Op::pointwise(channels), &[z])?;
+    let y = g.add(format!("{name}.mix"), Op::pointwise(channels), &[z])?;
+    let stream = g.add(format!("{name}.add"), Op::Add, &[x, y])?;
+    Ok(Gated { stream, skip })
+}
+
+/// Atrous spatial pyramid (DeepLab v3, Chen et al. 2017) without the global branch: parallel
+/// branches on one input, each a convolution with activation, concatenated and mixed to the
+/// width of the input.
+///
+/// Nodes `NAME.{branch.I, branch.I.act, concat, mix, act}`.
+pub fn parallel_unit(
+    g: &mut GraphBuilder,
+    name: &str,
+    x: NodeId,
+    branches: &[Dilated],
+    function: Activation,
+) -> Result<NodeId> {
+    let channels = g.channels(x);
+    let mut ends = Vec::with_capacity(branches.len());
+    for (i, taps) in branches.iter().enumerate() {
+        let y = g.add(format!("{name}.branch.{i}"), taps.conv(channels), &[x])?;
+        ends.push(g.add(format!("{name}.branch.{i}.act"), Op::Activation { function }, &[y])?);
+    }
+    let y = match ends[..] {
+        [only] => only,
+        _ => g.add(format!("{name}.concat"), Op::Concat, &ends)?,
+    };
+    let y = g.add(format!("{name}.mix"), Op::pointwise(channels), &[y])?;
+    g.add(format!("{name}.act"), Op::Activation { function }, &[y])
+}
+
+/// Geometry of a grouped network (the shape of SpliceAI, networks.md 2).
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupedSpec {
+    /// Width of every layer.
+    pub channels: usize,
+    /// Convolution geometry of each unit, group by group.
+    pub groups: Vec<Vec<Dilated>>,
+    /// Activation of the units.
+    pub activation: Activation,
+    /// Epsilon of the batch norms.
+    pub epsilon: f64,
+}
+
+/// A pointwise stem, groups of pre-activation units, and a sum of pointwise skips: one from the
+/// stem and one from the end of each group. Returns the skip sum (no head).
+///
+/// Nodes `stem`, `skip.G`, `unit.U.…` with units counted through, `skip.G.add`.
+pub fn grouped(g: &mut GraphBuilder, spec: &GroupedSpec) -> Result<NodeId> {
+    let mut x = g.add("stem", Op::pointwise(spec.channels), &[g.input()])?;
+    let mut skip = g.add("skip.0", Op::pointwise(spec.channels), &[x])?;
+    let mut unit = 0;
+    for (group, units) in spec.groups.iter().enumerate() {
+        for &taps in units {
+            let name = format!("unit.{unit}");
+            x = preactivation_unit(g, &name, x, taps, spec.activation, spec.epsilon)?;
+            unit += 1;
+        }
+        let name = format!("skip.{}", group + 1);
+        let end = g.add(name.as_str(), Op::pointwise(spec.channels), &[x])?;
+        skip = g.add(format!("{name}.add"), Op::Add, &[skip, end])?;
+    }
+    Ok(skip)
+}
