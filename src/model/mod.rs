@@ -1,11 +1,21 @@
 //! A network with weights: members, output tracks, letters, provenance.
 
+mod bytes;
+mod ensemble;
 pub mod file;
+mod float;
 pub mod import;
+mod json;
+mod select;
+#[cfg(test)]
+pub(crate) mod testing;
+mod validate;
 
-use crate::network::Graph;
+use crate::network::{Graph, Reach};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+pub use file::Loaded;
 
 /// A dense array of f32 in C order.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,4 +132,20 @@ pub struct Model {
     pub unknown_base: UnknownBase,
     /// Where it comes from.
     pub provenance: Provenance,
+}
+
+impl Model {
+    /// How far one output position looks: the hull over all networks, in bases.
+    pub fn reach(&self) -> Reach {
+        self.networks.iter().map(Graph::reach).fold(Reach::default(), |hull, reach| Reach {
+            left: hull.left.max(reach.left),
+            right: hull.right.max(reach.right),
+        })
+    }
+
+    /// How many numbers the members hold together, stored means and variances included.
+    pub fn parameters_count(&self) -> usize {
+        let tensors = self.members.iter().flat_map(|member| member.weights.values());
+        tensors.map(|tensor| tensor.values.len()).sum()
+    }
 }

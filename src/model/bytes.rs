@@ -1,0 +1,93 @@
+//! A weight file in memory: its bytes, its name and its hash.
+
+use crate::error::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// Largest weight file that is read (weight-files.md 6).
+const MAX_FILE_BYTES: u64 = 4 << 30;
+
+/// How a Git LFS pointer begins (weight-files.md 5).
+const LFS_POINTER: &[u8] = b"version https://git-lfs";
+
+/// The whole content of a file.
+pub(crate) struct FileBytes {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of the bytes, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl FileBytes {
+    /// Reads a file of at most 4 GiB.
+    ///
+    /// # Errors
+    /// Cannot be read, is empty, is too large, or is a Git LFS pointer.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::io(path, "open the file", e))?;
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|e| Error::io(path, "read the file", e))?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(Error::new("the weight file is too large")
+                .at(path)
+                .expected(format!("at most {MAX_FILE_BYTES} bytes")));
+        }
+        Self::from_bytes(path, bytes)
+    }
+
+    /// The same for bytes that are already in memory.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self> {
+        if bytes.is_empty() {
+            return Err(Error::new("the file is empty")
+                .at(path)
+                .remedy("the download or copy may have failed: fetch the file again"));
+        }
+        if bytes.starts_with(LFS_POINTER) {
+            return Err(Error::new("this is a Git LFS pointer, not the weights").at(path).remedy(
+                "the real file was not downloaded: run `git lfs pull` where it was cloned",
+            ));
+        }
+        let mut sha256 = String::with_capacity(64);
+        for byte in Sha256::digest(&bytes) {
+            write!(sha256, "{byte:02x}").expect("writing to a String cannot fail");
+        }
+        Ok(Self { path: path.to_path_buf(), bytes, sha256 })
+    }
+
+    /// File name without folders.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_published_sha256_of_abc() {
+        // FIPS 180-2, appendix B.1.
+        let file = FileBytes::from_bytes(Path::new("dir/abc.pt"), b"abc".to_vec()).unwrap();
+        assert_eq!(file.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(file.name(), "abc.pt");
+    }
+
+    #[test]
+    fn an_lfs_pointer_is_named_as_such() {
+        let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n";
+        let error = FileBytes::from_bytes(Path::new("m.h5"), pointer.to_vec()).err().unwrap();
+        assert!(error.to_string().contains("not downloaded"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_file_is_refused() {
+        assert!(FileBytes::from_bytes(Path::new("m.h5"), Vec::new()).is_err());
+    }
+}
