@@ -1,0 +1,43 @@
+# One door for every task; CI goes through the same one. `make` alone lists them.
+
+CARGO ?= cargo
+LOCKED = --locked
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fmt fmt-check lint doc bench ci models install-lite
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: ## build the default binary and run the main job on test-data
+	$(CARGO) build $(LOCKED)
+	@test-data/demo.sh $(CARGO) run $(LOCKED) --quiet --
+
+test: ## run every test; those that need foreign weights say why when they skip
+	$(CARGO) test $(LOCKED)
+
+fmt: ## format the code
+	$(CARGO) fmt
+
+fmt-check: ## check the format
+	$(CARGO) fmt --check
+
+lint: ## clippy, warnings are errors
+	$(CARGO) clippy $(LOCKED) --all-targets -- -D warnings
+
+doc: ## API documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps
+
+bench: ## measure the CPU engine
+	$(CARGO) bench $(LOCKED)
+
+ci: ## what CI runs
+	.ci/run
+
+models: ## make the models of models/ again from test-data
+	$(CARGO) run $(LOCKED) --quiet -- pwm -r test-data/human.windows.fa.gz \
+	  -a test-data/human.windows.gff3.gz --name human-splice-pwm --licence MIT --held-out \
+	  -o models/human-splice-pwm/model.safetensors
+
+install-lite: ## install the default binary (no GPU, no libtorch) into cargo's bin folder
+	$(CARGO) install $(LOCKED) --path .
