@@ -1,1 +1,13 @@
-//! placeholder
+//! What every long run shares: atomic output, journal, progress, signals, summary.
+
+pub mod journal;
+pub mod output;
+pub mod progress;
+pub mod resources;
+pub mod signal;
+pub mod summary;
+
+pub use journal::{Checkpoint, Journal};
+pub use output::OutputFile;
+pub use progress::Progress;
+pub use summary::Summary;
