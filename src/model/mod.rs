@@ -5,15 +5,12 @@ mod ensemble;
 pub mod file;
 mod float;
 pub mod import;
-<<<<<<< HEAD
 mod json;
+pub mod pwm;
 mod select;
 #[cfg(test)]
 pub(crate) mod testing;
 mod validate;
-=======
-pub mod pwm;
->>>>>>> f1a5382 (Add the tasks of the Makefile, CI's one door, and the matrix learner)
 
 use crate::network::{Graph, Reach};
 use serde::{Deserialize, Serialize};
