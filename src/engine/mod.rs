@@ -1,7 +1,17 @@
 //! Runs a network: one trait, an oracle (f64, the definition) and the CPU engine.
 
+pub mod cpu;
+mod encode;
+mod mix;
+pub mod oracle;
+
+pub use cpu::CpuEngine;
+pub use oracle::Oracle;
+
 use crate::error::Result;
+use crate::model::Model;
 use crate::network::Reach;
+use crate::network::graph::INPUT_CHANNELS;
 
 /// One stretch to compute. Coordinates are 0-based positions on the strand that is read.
 #[derive(Debug, Clone)]
@@ -29,14 +39,36 @@ pub trait Engine: Send + Sync {
     /// How far an output position looks: the hull over the members that are run.
     fn reach(&self) -> Reach;
 
+    /// Memory that one running job takes per output position, in bytes (working buffers).
+    fn bytes_per_position(&self) -> u64;
+
+    /// What the context of a job costs, as a number of output positions of equal work: a gap of
+    /// up to this many positions is cheaper to compute than to start a new job after it.
+    fn overhead_positions(&self) -> u64;
+
     /// Runs all jobs, in parallel where the device can, and returns values in the order of jobs.
     /// `after_each` is called once for each finished job from any thread; its error stops the run.
+    /// Numbers are not judged here: a NaN comes back as a NaN.
     ///
     /// # Errors
-    /// A NaN or infinity in an output (with its position), or what `after_each` returned.
+    /// What `after_each` returned.
     fn run(
         &self,
         jobs: &[Job],
         after_each: &(dyn Fn(&Job) -> Result<()> + Sync),
     ) -> Result<Vec<Values>>;
+}
+
+/// The hull of the reaches of some members' networks.
+fn reach_of(model: &Model, members: &[usize]) -> Reach {
+    let reaches = members.iter().map(|&m| model.networks[model.members[m].network].reach());
+    reaches.fold(Reach::default(), Reach::hull)
+}
+
+/// The encoded rows, four channels each, that a network of reach `own` reads of a stretch that
+/// was cut for `hull`.
+fn rows_for(rows: &[f32], hull: Reach, own: Reach, length: usize) -> &[f32] {
+    let fits = |bases: u64| usize::try_from(bases).expect("a job's context fits memory");
+    let (skip, context) = (fits(hull.left - own.left), fits(own.left + own.right));
+    &rows[skip * INPUT_CHANNELS..][..(context + length) * INPUT_CHANNELS]
 }

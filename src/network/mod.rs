@@ -3,6 +3,7 @@
 //! Pure arithmetic: no I/O, no thread, no tensor library.
 
 pub mod blocks;
+pub mod cost;
 pub mod graph;
 pub mod op;
 pub mod ranges;

@@ -1,0 +1,200 @@
+//! The direct convolution: packed weights, one register-blocked pass per instruction set.
+//!
+//! Activations are position-major: row `t` holds the channels of position `t`, padded to a
+//! multiple of [`LANES`]. Every output number is one chain `bias + w·x + w·x + …` over taps, then
+//! input channels, whatever rows are computed beside it: so a value does not depend on where a
+//! tile or block begins.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use super::Isa;
+
+/// Row strides are multiples of this many numbers: one AVX-512 register.
+pub const LANES: usize = 16;
+/// Output channels that a full panel of packed weights covers.
+const PANEL: usize = 2 * LANES;
+
+/// Channels rounded up to whole registers: the stride of a row.
+pub fn padded(channels: usize) -> usize {
+    channels.next_multiple_of(LANES)
+}
+
+/// A convolution's weights in the order in which the kernels read them.
+#[derive(Debug, Clone)]
+pub struct Packed {
+    /// Taps.
+    pub taps: usize,
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels, padded: the row stride of the output.
+    pub stride: usize,
+    /// Panel after panel: `[tap][input][output of the panel]`; panels cover 32 outputs, the last
+    /// one 16 if that is all there is left.
+    weights: Vec<f32>,
+    /// One number per padded output.
+    bias: Vec<f32>,
+}
+
+impl Packed {
+    /// From `weight(output, input, tap)` and `bias(output)`; padded outputs get zeros.
+    pub fn new(
+        (outputs, inputs, taps): (usize, usize, usize),
+        weight: impl Fn(usize, usize, usize) -> f32,
+        bias: impl Fn(usize) -> f32,
+    ) -> Self {
+        let stride = padded(outputs);
+        let mut weights = Vec::with_capacity(stride * inputs * taps);
+        for panel in (0..stride).step_by(PANEL) {
+            for tap in 0..taps {
+                for input in 0..inputs {
+                    let columns = panel..stride.min(panel + PANEL);
+                    weights.extend(columns.map(|output| {
+                        if output < outputs { weight(output, input, tap) } else { 0.0 }
+                    }));
+                }
+            }
+        }
+        let bias =
+            (0..stride).map(|output| if output < outputs { bias(output) } else { 0.0 }).collect();
+        Self { taps, inputs, stride, weights, bias }
+    }
+
+    /// Panels: first output, width, and weights.
+    fn panels(&self) -> impl Iterator<Item = Panel<'_>> {
+        let size = self.taps * self.inputs;
+        (0..self.stride).step_by(PANEL).map(move |first| {
+            let width = PANEL.min(self.stride - first);
+            let weights = &self.weights[first * size..][..width * size];
+            Panel { first, width, weights, bias: &self.bias[first..][..width] }
+        })
+    }
+}
+
+/// The weights of up to 32 output channels.
+struct Panel<'a> {
+    first: usize,
+    width: usize,
+    weights: &'a [f32],
+    bias: &'a [f32],
+}
+
+/// A run of consecutive output rows to compute.
+pub struct Pass<'a> {
+    /// Begins with the row that tap 0 of the first output row reads.
+    pub input: &'a [f32],
+    /// Numbers between input rows.
+    pub input_stride: usize,
+    /// Input rows between taps.
+    pub dilation: usize,
+    /// Number of output rows.
+    pub rows: usize,
+    /// Output rows, `packed.stride` numbers each.
+    pub output: &'a mut [f32],
+}
+
+impl Pass<'_> {
+    /// Whether every row that the kernels will touch lies in the slices.
+    fn fits(&self, packed: &Packed) -> bool {
+        let last_row = self.rows - 1 + (packed.taps - 1) * self.dilation;
+        packed.inputs <= self.input_stride
+            && last_row * self.input_stride + packed.inputs <= self.input.len()
+            && self.rows * packed.stride <= self.output.len()
+    }
+}
+
+/// Computes the rows of a pass.
+///
+/// # Panics
+/// When the slices are shorter than the pass says, or the processor lacks the instruction set.
+pub fn convolve(isa: Isa, packed: &Packed, pass: Pass<'_>) {
+    if pass.rows == 0 {
+        return;
+    }
+    assert!(pass.fits(packed), "a convolution pass must lie inside its buffers");
+    match isa {
+        Isa::Portable => portable::convolve(packed, pass),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => {
+            assert!(isa.is_available());
+            // SAFETY: AVX2 and FMA are there, and `fits` holds.
+            unsafe { avx2::convolve(packed, pass) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => {
+            assert!(isa.is_available());
+            // SAFETY: AVX-512F is there, and `fits` holds.
+            unsafe { avx512::convolve(packed, pass) }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        Isa::Avx2 | Isa::Avx512 => unreachable!("refused when the engine was built"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The same chain of operations, one number at a time, in f64.
+    fn reference(
+        packed: &Packed,
+        pass: &Pass<'_>,
+        weight: impl Fn(usize, usize, usize) -> f32,
+    ) -> Vec<f64> {
+        let mut values = vec![];
+        for row in 0..pass.rows {
+            for output in 0..packed.stride {
+                let mut sum = f64::from(packed.bias[output]);
+                for tap in 0..packed.taps {
+                    for input in 0..packed.inputs {
+                        let x = pass.input[(row + tap * pass.dilation) * pass.input_stride + input];
+                        sum += f64::from(weight(output, input, tap)) * f64::from(x);
+                    }
+                }
+                values.push(sum);
+            }
+        }
+        values
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn every_path_computes_the_sum_and_no_row_depends_on_its_neighbours(
+            outputs in 1usize..70, inputs in 1usize..40, taps in 1usize..8,
+            dilation in 1usize..5, rows in 1usize..60, skip in 0usize..60, seed in any::<u32>(),
+        ) {
+            let number = |i: usize| {
+                let mixed = (i as u32).wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8;
+                mixed as f32 / (1 << 24) as f32 - 0.5
+            };
+            let weight = |o: usize, i: usize, j: usize| {
+                if o < outputs { number((o * 41 + i) * 9 + j) } else { 0.0 }
+            };
+            let packed = Packed::new((outputs, inputs, taps), weight, |o| number(o + 7));
+            let input_stride = padded(inputs);
+            let need = rows + (taps - 1) * dilation;
+            let input: Vec<f32> = (0..need * input_stride).map(|i| number(i * 3 + 1)).collect();
+            for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+                let mut output = vec![f32::NAN; rows * packed.stride];
+                let run = |first: usize, rows: usize, output: &mut [f32]| {
+                    let input = &input[first * input_stride..];
+                    convolve(isa, &packed, Pass { input, input_stride, dilation, rows, output });
+                };
+                run(0, rows, &mut output);
+                let pass = Pass { input: &input, input_stride, dilation, rows, output: &mut [] };
+                for (got, want) in output.iter().zip(reference(&packed, &pass, weight)) {
+                    prop_assert!((f64::from(*got) - want).abs() < 2e-5, "{isa}: {got} {want}");
+                }
+                let skip = skip.min(rows - 1);
+                let mut part = vec![f32::NAN; (rows - skip) * packed.stride];
+                run(skip, rows - skip, &mut part);
+                prop_assert_eq!(&part[..], &output[skip * packed.stride..], "{}", isa);
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The CPU engine: our own kernels, one job per core, nothing but Rust.
+
+mod elementwise;
+mod isa;
+mod kernel;
+mod plan;
+mod run;
+
+pub use isa::Isa;
+
+use super::encode::one_hot;
+use super::mix::Mixer;
+use super::{Engine, Job, Values};
+use crate::error::Result;
+use crate::model::{Model, Track, UnknownBase};
+use crate::network::{Graph, Reach};
+use plan::Plan;
+use rayon::prelude::*;
+use run::Workspace;
+use std::sync::{Mutex, PoisonError};
+
+/// Runs the members that some tracks need, in f32, with one instruction set.
+pub struct CpuEngine {
+    isa: Isa,
+    mixer: Mixer,
+    networks: Vec<Graph>,
+    /// Per member of the model: its network and plan; `None` where no track needs it.
+    members: Vec<Option<(usize, Plan)>>,
+    unknown: UnknownBase,
+    reach: Reach,
+    /// Buffers of earlier jobs, taken by the next ones.
+    workspaces: Mutex<Vec<Workspace>>,
+}
+
+impl CpuEngine {
+    /// Folds and packs the weights of the members that the tracks need.
+    ///
+    /// # Errors
+    /// An instruction set that this processor lacks.
+    pub fn new(model: &Model, tracks: &[Track], isa: Isa) -> Result<Self> {
+        let mixer = Mixer::new(tracks);
+        let plan = |(index, member): (usize, &crate::model::Member)| {
+            let wanted = mixer.members().contains(&index);
+            let graph = &model.networks[member.network];
+            wanted.then(|| (member.network, Plan::new(graph, &member.weights)))
+        };
+        Ok(Self {
+            isa: isa.checked()?,
+            members: model.members.iter().enumerate().map(plan).collect(),
+            networks: model.networks.clone(),
+            unknown: model.unknown_base,
+            reach: super::reach_of(model, mixer.members()),
+            mixer,
+            workspaces: Mutex::default(),
+        })
+    }
+
+    /// The instruction set that it runs.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    fn plans(&self) -> impl Iterator<Item = (&Graph, &Plan)> {
+        self.members.iter().flatten().map(|(network, plan)| (&self.networks[*network], plan))
+    }
+
+    fn job(&self, job: &Job, workspace: &mut Workspace) -> Result<Values> {
+        let input = one_hot(&job.letters, self.unknown);
+        self.mixer.mix(job.length, |member, take| {
+            let (network, plan) =
+                self.members[member].as_ref().expect("the mixer asks for planned members only");
+            let graph = &self.networks[*network];
+            let input = super::rows_for(&input, self.reach, graph.reach(), job.length);
+            take(run::run(self.isa, graph, plan, input, job.length, workspace));
+            Ok(())
+        })
+    }
+}
+
+impl Engine for CpuEngine {
+    fn describe(&self) -> String {
+        format!("cpu ({})", self.isa)
+    }
+
+    fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    fn bytes_per_position(&self) -> u64 {
+        let encoded = 16;
+        self.plans().map(|(_, plan)| plan.bytes_per_position()).max().unwrap_or(0) + encoded
+    }
+
+    fn overhead_positions(&self) -> u64 {
+        self.plans().map(|(graph, _)| graph.overhead_positions()).max().unwrap_or(0)
+    }
+
+    fn run(
+        &self,
+        jobs: &[Job],
+        after_each: &(dyn Fn(&Job) -> Result<()> + Sync),
+    ) -> Result<Vec<Values>> {
+        let pool = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = |job: &Job| {
+            let mut workspace = pool().pop().unwrap_or_default();
+            let values = self.job(job, &mut workspace)?;
+            pool().push(workspace);
+            after_each(job)?;
+            Ok(values)
+        };
+        jobs.par_iter().map(one).collect()
+    }
+}

@@ -1,0 +1,169 @@
+//! Runs a plan over one stretch of sequence.
+
+use super::Isa;
+use super::elementwise::{self, Rows};
+use super::kernel::{self, Pass};
+use super::plan::{Home, Operation, Plan, Source, Step};
+use crate::engine::mix::Output;
+use crate::network::graph::INPUT_CHANNELS;
+use crate::network::{Graph, NodeId, Span};
+
+/// Rows that go through a step together: a multiple of every kernel's row block, few enough that
+/// 32 channels stay in the first-level cache.
+const BLOCK: usize = 240;
+
+/// Buffers that are used again from job to job.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    slots: Vec<Vec<f32>>,
+    rows: Vec<f32>,
+    branch: Vec<f32>,
+}
+
+/// Computes positions `[0, length)` of the network's output. `input` holds the encoded rows
+/// `[-reach.left, length + reach.right)`.
+pub fn run<'w>(
+    isa: Isa,
+    graph: &Graph,
+    plan: &Plan,
+    input: &[f32],
+    length: usize,
+    workspace: &'w mut Workspace,
+) -> Output<'w> {
+    let whole = i64::try_from(length).expect("a tile fits memory");
+    let spans = graph.needed(Span::new(0, whole));
+    let Workspace { slots, rows, branch } = workspace;
+    slots.resize_with(slots.len().max(plan.slots.len()), Vec::new);
+    for home in plan.homes.iter().flatten() {
+        let need = spans[home.base].len() * home.stride;
+        if slots[home.slot].len() < need {
+            slots[home.slot].resize(need, 0.0);
+        }
+    }
+    let mut memory = Memory { plan, spans: &spans, input, slots };
+    for step in &plan.steps {
+        let span = spans[step.node];
+        for start in (span.start..span.end).step_by(BLOCK) {
+            let block = Span::new(start, span.end.min(start + BLOCK as i64));
+            memory.block(isa, step, block, rows, branch);
+        }
+    }
+    let home = plan.homes[graph.output()].expect("the output is stored");
+    Output { values: &slots[home.slot][..length * home.stride], stride: home.stride }
+}
+
+/// All stored values while a plan runs.
+struct Memory<'a> {
+    plan: &'a Plan,
+    spans: &'a [Span],
+    input: &'a [f32],
+    slots: &'a mut [Vec<f32>],
+}
+
+impl Memory<'_> {
+    /// Computes one block of positions of a step.
+    fn block(
+        &mut self,
+        isa: Isa,
+        step: &Step,
+        block: Span,
+        rows: &mut Vec<f32>,
+        branch: &mut Vec<f32>,
+    ) {
+        rows.resize(block.len() * step.stride, 0.0);
+        self.fill(isa, step, block, rows);
+        self.apply(isa, &step.operations, block, rows, step.stride);
+        if step.stored {
+            self.store(step.node, block, rows);
+        }
+        for next in &step.branches {
+            branch.clear();
+            branch.extend_from_slice(rows);
+            self.apply(isa, &next.operations, block, branch, step.stride);
+            self.store(next.node, block, branch);
+        }
+    }
+
+    /// The rows of a step before its operations.
+    fn fill(&self, isa: Isa, step: &Step, block: Span, rows: &mut [f32]) {
+        match &step.source {
+            Source::Conv { input, packed, dilation, left } => {
+                let (dilation, count) = (*dilation, block.len());
+                let from = self.rows(*input, block.start - *left as i64);
+                let pass = Pass {
+                    input: from.values,
+                    input_stride: from.stride,
+                    dilation,
+                    rows: count,
+                    output: rows,
+                };
+                kernel::convolve(isa, packed, pass);
+            }
+            Source::Rows(inputs) => {
+                rows.fill(0.0);
+                let mut first = 0;
+                for &(input, channels) in inputs {
+                    let from = self.rows(input, block.start);
+                    let rows = rows.chunks_exact_mut(step.stride);
+                    for (to, from) in rows.zip(from.values.chunks(from.stride)) {
+                        to[first..first + channels].copy_from_slice(&from[..channels]);
+                    }
+                    first += channels;
+                }
+            }
+        }
+    }
+
+    fn apply(
+        &self,
+        isa: Isa,
+        operations: &[Operation],
+        block: Span,
+        rows: &mut [f32],
+        stride: usize,
+    ) {
+        use elementwise::Step as Do;
+        for operation in operations {
+            let step = match operation {
+                Operation::Affine { scale, shift } => Do::Affine { scale, shift },
+                Operation::Activate(function) => Do::Activate(*function),
+                Operation::Add(node) => Do::Add(self.rows(*node, block.start)),
+                Operation::GateBy(node) => Do::GateBy(self.rows(*node, block.start)),
+                Operation::GateOf(node) => Do::GateOf(self.rows(*node, block.start)),
+                Operation::Softmax(channels) => Do::Softmax(*channels),
+            };
+            elementwise::apply(isa, step, rows, stride);
+        }
+    }
+
+    /// The rows of a stored value from a position on.
+    fn rows(&self, node: NodeId, from: i64) -> Rows<'_> {
+        match self.plan.homes[node] {
+            Some(home) => {
+                let values = &self.slots[home.slot][self.offset(home, from)..];
+                Rows { values, stride: home.stride }
+            }
+            None => {
+                let first = (from - self.spans[0].start) as usize;
+                Rows { values: &self.input[first * INPUT_CHANNELS..], stride: INPUT_CHANNELS }
+            }
+        }
+    }
+
+    /// Keeps the part of a block that later steps need.
+    fn store(&mut self, node: NodeId, block: Span, rows: &[f32]) {
+        let home = self.plan.homes[node].expect("stored values have a home");
+        let kept = block.intersect(self.spans[node]);
+        if kept.is_empty() {
+            return;
+        }
+        let skip = (kept.start - block.start) as usize * home.stride;
+        let count = kept.len() * home.stride;
+        let to = self.offset(home, kept.start);
+        self.slots[home.slot][to..to + count].copy_from_slice(&rows[skip..skip + count]);
+    }
+
+    fn offset(&self, home: Home, position: i64) -> usize {
+        (position - self.spans[home.base].start) as usize * home.stride
+    }
+}

@@ -1,0 +1,263 @@
+//! The definition of what a network computes: plain loops in f64 over the graph as written, no
+//! folding, no fusing. Slow; the judge in tests, and `--engine oracle` for doubts.
+
+use super::encode::one_hot;
+use super::mix::{Mixer, Output};
+use super::{Engine, Job, Values};
+use crate::error::Result;
+use crate::model::{Model, Track, UnknownBase, Weights};
+use crate::network::{Activation, Graph, Node, Op, Reach, Span};
+use rayon::prelude::*;
+
+/// Runs members in f64.
+pub struct Oracle {
+    mixer: Mixer,
+    networks: Vec<Graph>,
+    members: Vec<(usize, Weights)>,
+    unknown: UnknownBase,
+    reach: Reach,
+}
+
+impl Oracle {
+    /// For some tracks of a model.
+    pub fn new(model: &Model, tracks: &[Track]) -> Self {
+        let mixer = Mixer::new(tracks);
+        let reach = super::reach_of(model, mixer.members());
+        let members = model.members.iter().map(|m| (m.network, m.weights.clone())).collect();
+        let (networks, unknown) = (model.networks.clone(), model.unknown_base);
+        Self { mixer, networks, members, unknown, reach }
+    }
+
+    /// One member over the job's positions: `[position][channel]` in f64.
+    pub fn member(&self, member: usize, job: &Job) -> Vec<Vec<f64>> {
+        let (network, weights) = &self.members[member];
+        let graph = &self.networks[*network];
+        let rows = one_hot(&job.letters, self.unknown);
+        let rows = super::rows_for(&rows, self.reach, graph.reach(), job.length);
+        let input = rows.iter().copied().map(f64::from).collect();
+        evaluate(graph, weights, input, job.length)
+    }
+}
+
+impl Engine for Oracle {
+    fn describe(&self) -> String {
+        "oracle (f64 loops)".into()
+    }
+
+    fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    fn bytes_per_position(&self) -> u64 {
+        let widest = self.networks.iter().map(|graph| {
+            (0..graph.nodes().len()).map(|node| graph.channels(node) as u64 * 8).sum::<u64>()
+        });
+        widest.max().unwrap_or(0)
+    }
+
+    fn overhead_positions(&self) -> u64 {
+        self.reach.left + self.reach.right
+    }
+
+    fn run(
+        &self,
+        jobs: &[Job],
+        after_each: &(dyn Fn(&Job) -> Result<()> + Sync),
+    ) -> Result<Vec<Values>> {
+        let one = |job: &Job| {
+            let values = self.mixer.mix(job.length, |member, take| {
+                let rows = self.member(member, job);
+                let stride = rows.first().map_or(1, Vec::len);
+                let values: Vec<f32> = rows.into_iter().flatten().map(|v| v as f32).collect();
+                take(Output { values: &values, stride });
+                Ok(())
+            })?;
+            after_each(job)?;
+            Ok(values)
+        };
+        jobs.par_iter().map(one).collect()
+    }
+}
+
+/// A table of numbers over a span of positions.
+struct Table {
+    span: Span,
+    channels: usize,
+    values: Vec<f64>,
+}
+
+impl Table {
+    fn row(&self, position: i64) -> &[f64] {
+        let row = (position - self.span.start) as usize;
+        &self.values[row * self.channels..][..self.channels]
+    }
+}
+
+/// Evaluates the graph on encoded rows `[-left, length + right)`; gives rows `[0, length)`.
+fn evaluate(graph: &Graph, weights: &Weights, input: Vec<f64>, length: usize) -> Vec<Vec<f64>> {
+    let spans = graph.needed(Span::new(0, length as i64));
+    let mut tables: Vec<Table> = Vec::with_capacity(spans.len());
+    for (id, node) in graph.nodes().iter().enumerate() {
+        let (span, channels) = (spans[id], graph.channels(id));
+        let values = match node.op {
+            Op::Input => input.clone(),
+            Op::Conv { .. } => convolve(node, weights, channels, &tables[node.inputs[0]], span),
+            _ => (span.start..span.end).flat_map(|t| row(node, weights, &tables, t)).collect(),
+        };
+        tables.push(Table { span, channels, values });
+    }
+    let output = tables.pop().expect("a graph has nodes");
+    output.values.chunks_exact(output.channels).map(<[f64]>::to_vec).collect()
+}
+
+fn tensor<'a>(node: &Node, weights: &'a Weights, suffix: &str) -> &'a [f32] {
+    &weights[&format!("{}.{suffix}", node.name)].values
+}
+
+/// `y[t, o] = bias[o] + sum over taps j and inputs i of weight[o, i, j] x[t + j dilation - left, i]`
+fn convolve(node: &Node, weights: &Weights, channels: usize, x: &Table, span: Span) -> Vec<f64> {
+    let Op::Conv { kernel, dilation, left, bias, .. } = node.op else {
+        unreachable!("called for convolutions only")
+    };
+    let weight = tensor(node, weights, "weight");
+    // [tap, in, out], so that the innermost loop runs over neighbours in memory
+    let mut by_tap = Vec::with_capacity(weight.len());
+    for tap in 0..kernel {
+        for i in 0..x.channels {
+            let column = (0..channels).map(|o| weight[(o * x.channels + i) * kernel + tap]);
+            by_tap.extend(column.map(f64::from));
+        }
+    }
+    let start: Vec<f64> = match bias {
+        true => tensor(node, weights, "bias").iter().map(|&b| f64::from(b)).collect(),
+        false => vec![0.0; channels],
+    };
+    let mut values = Vec::with_capacity(span.len() * channels);
+    for t in span.start..span.end {
+        let mut sums = start.clone();
+        let mut columns = by_tap.chunks_exact(channels);
+        for tap in 0..kernel {
+            for &x in x.row(t + (tap * dilation) as i64 - left as i64) {
+                let column = columns.next().expect("one column per tap and input");
+                sums.iter_mut().zip(column).for_each(|(sum, w)| *sum += w * x);
+            }
+        }
+        values.extend(sums);
+    }
+    values
+}
+
+/// One position of a node that is no convolution, from the tables of earlier nodes.
+fn row(node: &Node, weights: &Weights, tables: &[Table], t: i64) -> Vec<f64> {
+    let input = |i: usize| tables[node.inputs[i]].row(t);
+    let inputs = || node.inputs.iter().map(|&earlier| tables[earlier].row(t));
+    let per_channel = |suffix: &str, c: usize| f64::from(tensor(node, weights, suffix)[c]);
+    match node.op {
+        Op::Input | Op::Conv { .. } => unreachable!("handled by the caller"),
+        Op::BatchNorm { epsilon } => {
+            let norm = |(c, &x): (usize, &f64)| {
+                let deviation = (per_channel("var", c) + epsilon).sqrt();
+                let x = (x - per_channel("mean", c)) / deviation;
+                per_channel("scale", c) * x + per_channel("shift", c)
+            };
+            input(0).iter().enumerate().map(norm).collect()
+        }
+        Op::Affine => {
+            let affine =
+                |(c, &x): (usize, &f64)| per_channel("scale", c) * x + per_channel("shift", c);
+            input(0).iter().enumerate().map(affine).collect()
+        }
+        Op::Activation { function } => input(0).iter().map(|&x| activate(function, x)).collect(),
+        Op::Softmax => {
+            let largest = input(0).iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let powers: Vec<f64> = input(0).iter().map(|x| (x - largest).exp()).collect();
+            let sum: f64 = powers.iter().sum();
+            powers.into_iter().map(|power| power / sum).collect()
+        }
+        Op::Gate => {
+            let pairs = input(0).iter().zip(input(1));
+            pairs.map(|(&a, &b)| a.tanh() * activate(Activation::Sigmoid, b)).collect()
+        }
+        Op::Add => {
+            let width = input(0).len();
+            (0..width).map(|c| inputs().map(|row| row[c]).sum()).collect()
+        }
+        Op::Concat => inputs().flatten().copied().collect(),
+    }
+}
+
+/// The elementwise functions in f64.
+pub fn activate(function: Activation, x: f64) -> f64 {
+    use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI};
+    match function {
+        Activation::Relu => keep_positive(x, 0.0),
+        Activation::LeakyRelu { slope } => keep_positive(x, f64::from(slope)),
+        Activation::Gelu => 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2)),
+        Activation::GeluTanh => {
+            0.5 * x * (1.0 + (FRAC_2_PI.sqrt() * (x + 0.044_715 * x * x * x)).tanh())
+        }
+        Activation::Tanh => x.tanh(),
+        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Activation::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+    }
+}
+
+/// `x`, or `slope · x` below zero. A NaN stays a NaN, so that it can be reported.
+fn keep_positive(x: f64, slope: f64) -> f64 {
+    if x < 0.0 { slope * x } else { x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Tensor;
+    use crate::network::GraphBuilder;
+
+    fn weights(list: &[(&str, &[usize], &[f32])]) -> Weights {
+        let tensor = |shape: &[usize], values: &[f32]| Tensor {
+            shape: shape.to_vec(),
+            values: values.to_vec(),
+        };
+        list.iter().map(|(name, shape, values)| (name.to_string(), tensor(shape, values))).collect()
+    }
+
+    #[test]
+    fn an_even_dilated_convolution_by_hand() {
+        // taps at t - 1 and t + 2 (kernel 2, dilation 3, left 1); weights: A 1, C 10 and T 100, G 5
+        let mut g = GraphBuilder::new();
+        let op = Op::Conv { channels: 1, kernel: 2, dilation: 3, left: 1, bias: true };
+        g.add("c", op, &[0]).unwrap();
+        let graph = g.finish().unwrap();
+        let w = weights(&[
+            ("c.weight", &[1, 4, 2], &[1., 0., 10., 0., 0., 5., 0., 100.]),
+            ("c.bias", &[1], &[0.5]),
+        ]);
+        // letters at t = -1..4: A C G T C, outputs at 0 and 1
+        let input = one_hot(b"ACGTC", UnknownBase::Zero).into_iter().map(f64::from).collect();
+        // t = 0: A at -1 gives 1, T at 2 gives 100; t = 1: C at 0 gives 10, C at 3 gives 0
+        assert_eq!(evaluate(&graph, &w, input, 2), [[101.5], [10.5]]);
+    }
+
+    #[test]
+    fn activations_at_known_points() {
+        // values from the formulas with 50-digit arithmetic, cut to 12 digits
+        for (function, x, expected) in [
+            (Activation::Relu, -2.0, 0.0),
+            (Activation::LeakyRelu { slope: 0.1 }, -2.0, -0.2),
+            (Activation::Gelu, 1.0, 0.841_344_746_069),
+            (Activation::GeluTanh, 1.0, 0.841_191_990_608),
+            (Activation::Tanh, 0.5, 0.462_117_157_260),
+            (Activation::Sigmoid, -1.0, 0.268_941_421_370),
+            (Activation::Softplus, 0.0, 0.693_147_180_560),
+            (Activation::Softplus, 40.0, 40.0),
+        ] {
+            let got = activate(function, x);
+            assert!((got - expected).abs() < 1e-8, "{function:?}({x}) = {got}");
+        }
+    }
+
+    #[test]
+    fn a_nan_is_not_hidden_by_an_activation() {
+        assert!(activate(Activation::Relu, f64::NAN).is_nan());
+    }
+}

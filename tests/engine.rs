@@ -1,0 +1,190 @@
+//! The CPU engine against the oracle on random networks, on every instruction set of this machine.
+
+use atrous::engine::cpu::Isa;
+use atrous::engine::{CpuEngine, Engine, Job, Oracle};
+use atrous::model::{
+    Member, Model, Provenance, Source, Tensor, Track, TrackStrand, UnknownBase, Weights,
+};
+use atrous::network::blocks::{self, Dilated, GroupedSpec};
+use atrous::network::{Activation, Graph, GraphBuilder, Op};
+use proptest::prelude::*;
+
+/// A small reproducible source of numbers (a linear congruential generator, upper bits).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+
+    /// Between -0.5 and 0.5.
+    fn small(&mut self) -> f32 {
+        self.below(1 << 20) as f32 / (1 << 20) as f32 - 0.5
+    }
+}
+
+const FUNCTIONS: [Activation; 7] = [
+    Activation::Relu,
+    Activation::LeakyRelu { slope: 0.1 },
+    Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Tanh,
+    Activation::Sigmoid,
+    Activation::Softplus,
+];
+
+/// A network of random blocks: kernels 1 to 9 (even ones too), dilations 1 to 20, any width,
+/// values that several later nodes read.
+fn random_network(n: &mut Numbers) -> Graph {
+    let mut g = GraphBuilder::new();
+    let channels = 1 + n.below(40);
+    let taps = |n: &mut Numbers| {
+        let (kernel, dilation) = (1 + n.below(9), 1 + n.below(20));
+        Dilated { kernel, dilation, left: n.below((kernel - 1) * dilation + 1) }
+    };
+    let first = taps(n);
+    let stem = Op::Conv {
+        channels,
+        kernel: first.kernel,
+        dilation: first.dilation,
+        left: first.left,
+        bias: n.below(2) == 0,
+    };
+    let mut x = g.add("stem", stem, &[0]).unwrap();
+    let mut side = vec![];
+    for i in 0..1 + n.below(5) {
+        let (name, taps, function) = (format!("block.{i}"), taps(n), FUNCTIONS[n.below(7)]);
+        let wide = [taps, Dilated::centred(1 + n.below(4), 1 + n.below(9))];
+        x = match n.below(8) {
+            0 => blocks::preactivation_unit(&mut g, &name, x, taps, function, 1e-3).unwrap(),
+            1 => blocks::residual_unit(&mut g, &name, x, taps, function).unwrap(),
+            2 => blocks::look_and_mix_unit(&mut g, &name, x, taps, function).unwrap(),
+            3 => {
+                let gated = blocks::gated_unit(&mut g, &name, x, taps).unwrap();
+                side.push(gated.skip);
+                gated.stream
+            }
+            4 => blocks::parallel_unit(&mut g, &name, x, &wide, function).unwrap(),
+            5 => g.add(name, Op::Affine, &[x]).unwrap(),
+            6 => g.add(name, Op::Add, &[x, x]).unwrap(),
+            _ => {
+                let y =
+                    g.add(format!("{name}.a"), Op::centred(1 + n.below(20), 3, 2), &[x]).unwrap();
+                let y = g.add(format!("{name}.b"), Op::Concat, &[y, x, y]).unwrap();
+                let y = g.add(format!("{name}.s"), Op::Softmax, &[y]).unwrap();
+                g.add(format!("{name}.c"), Op::pointwise(channels), &[y]).unwrap()
+            }
+        };
+    }
+    for (i, skip) in side.into_iter().enumerate() {
+        x = g.add(format!("skips.{i}"), Op::Add, &[skip, x]).unwrap();
+    }
+    let x = g.add("head", Op::pointwise(1 + n.below(20)), &[x]).unwrap();
+    match n.below(3) {
+        0 => drop(g.add("end", Op::Softmax, &[x]).unwrap()),
+        1 => drop(g.add("end", Op::Activation { function: FUNCTIONS[n.below(7)] }, &[x]).unwrap()),
+        _ => {}
+    }
+    g.finish().unwrap()
+}
+
+/// Weights of a size that keeps activations near 1; variances are positive.
+fn random_weights(graph: &Graph, n: &mut Numbers) -> Weights {
+    let tensor = |parameter: atrous::network::Parameter| {
+        let count: usize = parameter.shape.iter().product();
+        let fan_in = parameter.shape[1..].iter().product::<usize>() as f32;
+        let gain = if parameter.shape.len() == 3 { 2.0 / fan_in.sqrt() } else { 0.5 };
+        let positive = parameter.name.ends_with(".var");
+        let values =
+            (0..count).map(|_| n.small() * gain + if positive { 0.6 } else { 0.0 }).collect();
+        (parameter.name, Tensor { shape: parameter.shape, values })
+    };
+    graph.parameters().into_iter().map(tensor).collect()
+}
+
+/// An ensemble of one or two members; track `i` is channel `i`, averaged.
+fn model_of(graphs: Vec<(Graph, Weights)>) -> Model {
+    let channels = graphs.iter().map(|(graph, _)| graph.output_channels()).min().unwrap();
+    let members = 0..graphs.len();
+    let track = |channel: usize| Track {
+        name: format!("track{channel}"),
+        unit: "none".into(),
+        description: "A random channel.".into(),
+        strand: TrackStrand::Read,
+        default: true,
+        sources: members.clone().map(|member| Source { member, channel }).collect(),
+    };
+    let (networks, weights): (Vec<_>, Vec<_>) = graphs.into_iter().unzip();
+    let member = |(network, weights)| Member { name: format!("m{network}"), network, weights };
+    Model {
+        name: "random".into(),
+        networks,
+        members: weights.into_iter().enumerate().map(member).collect(),
+        tracks: (0..channels).map(track).collect(),
+        unknown_base: UnknownBase::Zero,
+        provenance: Provenance {
+            family: "atrous".into(),
+            licence: "unknown".into(),
+            sources: vec![],
+            unread: vec![],
+            record: "test".into(),
+        },
+    }
+}
+
+fn job(engine: &dyn Engine, letters: &dyn Fn(i64) -> u8, start: i64, length: usize) -> Job {
+    let reach = engine.reach();
+    let (left, right) = (reach.left as i64, reach.right as i64);
+    let letters = (start - left..start + length as i64 + right).map(letters).collect();
+    Job { start, length, letters }
+}
+
+fn run(engine: &dyn Engine, jobs: &[Job]) -> Vec<Vec<Vec<f32>>> {
+    let values = engine.run(jobs, &|_| Ok(())).unwrap();
+    values.into_iter().map(|values| values.tracks).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn the_cpu_engine_computes_what_the_oracle_defines_in_any_tiling(seed in any::<u64>()) {
+        let mut n = Numbers(seed);
+        let graphs = (0..1 + n.below(2)).map(|_| {
+            let graph = random_network(&mut n);
+            let weights = random_weights(&graph, &mut n);
+            (graph, weights)
+        }).collect();
+        let model = model_of(graphs);
+        let letters = move |t: i64| b"ACGTNacgtR"[Numbers(seed ^ t as u64).below(1 << 20) % 10];
+        let length = 1 + n.below(600);
+        let oracle = Oracle::new(&model, &model.tracks);
+        let whole = job(&oracle, &letters, -7, length);
+        let expected = &run(&oracle, std::slice::from_ref(&whole))[0];
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let engine = CpuEngine::new(&model, &model.tracks, isa).unwrap();
+            let got = &run(&engine, std::slice::from_ref(&whole))[0];
+            for (track, (got, expected)) in got.iter().zip(expected).enumerate() {
+                let largest = expected.iter().fold(1.0f32, |m, x| m.max(x.abs()));
+                for (t, (got, expected)) in got.iter().zip(expected).enumerate() {
+                    prop_assert!(
+                        (got - expected).abs() <= 2e-5 * largest,
+                        "{isa}, track {track}, position {t}: {got} against {expected}"
+                    );
+                }
+            }
+            let cut = n.below(length);
+            let tiles = [
+                job(&engine, &letters, -7, cut),
+                job(&engine, &letters, -7 + cut as i64, length - cut),
+            ];
+            let parts = run(&engine, &tiles);
+            for (track, whole) in got.iter().enumerate() {
+                let joined: Vec<f32> = [&parts[0][track][..], &parts[1][track][..]].concat();
+                prop_assert_eq!(&joined, whole, "{}: the cut at {} shows", isa, cut);
+            }
+        }
+    }
+}
