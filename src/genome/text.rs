@@ -1,0 +1,213 @@
+//! Text files line by line: plain, gzip (also several members) or bgzip, told by content; `-` is
+//! standard input. Line numbers, CRLF and the byte-order mark are dealt with here once.
+
+use super::bgzip::{self, Compression, HEADER_SIZE};
+use crate::error::{Error, Result};
+use flate2::read::MultiGzDecoder;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Longest line that is taken for text, in bytes: annotation lines reach some 100 kB, and a file
+/// without line ends must not fill the memory.
+const LONGEST_LINE: u64 = 16 << 20;
+
+/// The lines of a text file.
+pub(crate) struct Lines {
+    path: Arc<Path>,
+    reader: Box<dyn BufRead>,
+    buffer: Vec<u8>,
+    number: u64,
+}
+
+impl Lines {
+    /// Opens a file, or standard input for `-`.
+    ///
+    /// # Errors
+    /// A missing file, a folder, a file that cannot be read.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        if path.as_os_str() == "-" {
+            return Self::from_reader(io::stdin(), Path::new("standard input"));
+        }
+        let mut file = open_file(path)?;
+        if file.metadata().is_ok_and(|m| m.is_file()) {
+            let head = read_head(&mut file).map_err(|e| Error::io(path, "read", e))?;
+            if Compression::of(&head) == Compression::Bgzip {
+                bgzip::warn_without_end_block(&mut file, path)
+                    .map_err(|e| Error::io(path, "read", e))?;
+            }
+            io::Seek::rewind(&mut file).map_err(|e| Error::io(path, "read", e))?;
+        }
+        Self::from_reader(file, path)
+    }
+
+    /// Reads from any source; `path` is its name in messages.
+    ///
+    /// # Errors
+    /// A source that cannot be read.
+    pub(crate) fn from_reader(mut reader: impl Read + 'static, path: &Path) -> Result<Self> {
+        let head = read_head(&mut reader).map_err(|e| Error::io(path, "read", e))?;
+        let compression = Compression::of(&head);
+        let all = Cursor::new(head).chain(reader);
+        let reader: Box<dyn BufRead> = match compression {
+            Compression::Plain => Box::new(BufReader::new(all)),
+            Compression::Gzip | Compression::Bgzip => {
+                Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(all))))
+            }
+        };
+        Ok(Self { path: path.into(), reader, buffer: Vec::new(), number: 0 })
+    }
+
+    /// The next line, without its line end (LF or CRLF).
+    ///
+    /// # Errors
+    /// A read failure, corrupt or truncated compression, a line that is not UTF-8 text.
+    pub(crate) fn next(&mut self) -> Result<Option<&str>> {
+        self.buffer.clear();
+        let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut self.buffer);
+        let read = match read {
+            Ok(read) => read,
+            Err(e) => return Err(self.unreadable(e)),
+        };
+        if read == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        if self.buffer.ends_with(b"\n") {
+            self.buffer.pop();
+            if self.buffer.ends_with(b"\r") {
+                self.buffer.pop();
+            }
+        } else if read as u64 == LONGEST_LINE {
+            return Err(self
+                .error("line too long for a text file")
+                .expected(format!("at most {LONGEST_LINE} bytes"))
+                .remedy("check that this is the file that you mean"));
+        }
+        let mut line = self.buffer.as_slice();
+        if self.number == 1 {
+            if line.starts_with(&[0xff, 0xfe]) || line.starts_with(&[0xfe, 0xff]) {
+                return Err(self
+                    .error("UTF-16 text")
+                    .expected("UTF-8")
+                    .remedy("convert it: `iconv -f UTF-16 -t UTF-8 IN > OUT`"));
+            }
+            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        }
+        match std::str::from_utf8(line) {
+            Ok(line) => Ok(Some(line)),
+            Err(_) => Err(self
+                .error("not a text file")
+                .found("bytes that are not UTF-8")
+                .remedy("check that this is the file that you mean")),
+        }
+    }
+
+    /// The file's name for messages.
+    pub(crate) fn path(&self) -> &Arc<Path> {
+        &self.path
+    }
+
+    /// Number of the line that [`Lines::next`] gave last, from 1.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// An error about the line that [`Lines::next`] gave last.
+    pub(crate) fn error(&self, what: impl Into<String>) -> Error {
+        Error::new(what).at(&self.path).line(self.number.max(1))
+    }
+
+    fn unreadable(&self, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::InvalidData => {
+                Error::new(format!("truncated or corrupt gzip file: {error}"))
+                    .at(&self.path)
+                    .line(self.number + 1)
+                    .remedy("check it with `gzip -t` and copy or download it again")
+            }
+            _ => Error::io(&self.path, "read", error),
+        }
+    }
+}
+
+/// Opens a file for reading, with one clear error for what people get wrong.
+///
+/// # Errors
+/// A missing file, a folder, a file that cannot be opened.
+pub(crate) fn open_file(path: &Path) -> Result<File> {
+    let file = File::open(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => {
+            Error::new("no such file").at(path).remedy("check the path and the working folder")
+        }
+        _ => Error::io(path, "open", e),
+    })?;
+    if file.metadata().is_ok_and(|m| m.is_dir()) {
+        return Err(Error::new("a folder").at(path).expected("a file"));
+    }
+    Ok(file)
+}
+
+/// The path with a suffix added: `x.fa` and `.fai` give `x.fa.fai`.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The first bytes of a source, as many as a BGZF header has, fewer if it is shorter.
+pub(crate) fn read_head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEADER_SIZE);
+    reader.take(HEADER_SIZE as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression as Level, write::GzEncoder};
+    use std::io::Write;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut writer = GzEncoder::new(Vec::new(), Level::fast());
+        writer.write_all(text).unwrap();
+        writer.finish().unwrap()
+    }
+
+    fn lines(bytes: Vec<u8>) -> Result<Vec<String>> {
+        let mut lines = Lines::from_reader(Cursor::new(bytes), Path::new("x.bed"))?;
+        let mut all = Vec::new();
+        while let Some(line) = lines.next()? {
+            all.push(line.to_owned());
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn line_ends_and_the_byte_order_mark_are_dropped() {
+        let text = b"\xef\xbb\xbfone\r\ntwo\n\nlast".to_vec();
+        assert_eq!(lines(text).unwrap(), ["one", "two", "", "last"]);
+        assert!(lines(Vec::new()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn gzip_members_are_read_in_order_whatever_the_name() {
+        let two = [gzip(b"one\ntw"), gzip(b"o\n")].concat();
+        assert_eq!(lines(two).unwrap(), ["one", "two"]);
+    }
+
+    #[test]
+    fn damaged_input_is_one_error_with_the_line() {
+        let mut cut = gzip(b"one\ntwo\n");
+        cut.truncate(cut.len() - 6);
+        let error = lines(cut).unwrap_err().to_string();
+        assert!(error.contains("x.bed:") && error.contains("gzip -t"), "{error}");
+        let error = lines(b"ok\n\xff\xfe\xfd\n".to_vec()).unwrap_err().to_string();
+        assert!(error.contains("x.bed:2: not a text file"), "{error}");
+        let error = lines(b"\xff\xfeo\0n\0e\0".to_vec()).unwrap_err().to_string();
+        assert!(error.contains("UTF-16") && error.contains("iconv"), "{error}");
+    }
+}
