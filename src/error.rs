@@ -144,12 +144,17 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = &self.0;
-        if let Some(path) = &parts.path {
-            write!(f, "{}", escape(&path.display().to_string()))?;
-            for number in [parts.line, parts.column].into_iter().flatten() {
-                write!(f, ":{number}")?;
+        match (&parts.path, parts.line, parts.column) {
+            (Some(path), line, column) => {
+                write!(f, "{}", escape(&path.display().to_string()))?;
+                for number in [line, column].into_iter().flatten() {
+                    write!(f, ":{number}")?;
+                }
+                write!(f, ": ")?;
             }
-            write!(f, ": ")?;
+            (None, Some(line), Some(column)) => write!(f, "line {line}, column {column}: ")?,
+            (None, Some(line), None) => write!(f, "line {line}: ")?,
+            (None, None, _) => {}
         }
         write!(f, "{}", escape(&parts.what))?;
         match (&parts.found, &parts.expected) {

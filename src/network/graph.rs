@@ -219,6 +219,30 @@ impl GraphBuilder {
         Ok(channels)
     }
 
+    /// The graph without the nodes that do not lead to the last one, such as the residual stream
+    /// behind the last gated unit.
+    ///
+    /// # Errors
+    /// See [`Graph::from_nodes`].
+    pub fn finish_used(self) -> Result<Graph> {
+        let mut used = vec![false; self.nodes.len()];
+        used[0] = true;
+        if let Some(output) = used.last_mut() {
+            *output = true;
+        }
+        for (id, node) in self.nodes.iter().enumerate().rev() {
+            if used[id] {
+                node.inputs.iter().for_each(|&input| used[input] = true);
+            }
+        }
+        let place = |id: NodeId| used[..id].iter().filter(|&&used| used).count();
+        let kept = self.nodes.iter().zip(&used).filter(|(_, used)| **used).map(|(node, _)| Node {
+            inputs: node.inputs.iter().map(|&input| place(input)).collect(),
+            ..node.clone()
+        });
+        Graph::from_nodes(kept.collect())
+    }
+
     /// The graph; its last node is the output.
     ///
     /// # Errors

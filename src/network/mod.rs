@@ -2,12 +2,14 @@
 //!
 //! Pure arithmetic: no I/O, no thread, no tensor library.
 
+pub mod architecture;
 pub mod blocks;
 pub mod cost;
 pub mod graph;
 pub mod op;
 pub mod ranges;
 
+pub use architecture::Architecture;
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Parameter};
 pub use op::{Activation, Op};
 pub use ranges::{Reach, Span};

@@ -1,14 +1,17 @@
-//! Any processor: the same blocking in plain Rust, left to the compiler to vectorise.
+//! Any processor: the same blocking in plain Rust, left to the compiler to vectorise. Sixteen
+//! 128-bit registers hold a block's sums, weights and inputs (SSE2; NEON has 32).
 
 use super::{LANES, Packed, Panel, Pass};
 
-/// Rows of the main block: their sums stay in registers where there are 32 of them.
+/// Rows of the main block.
 const ROWS: usize = 4;
+/// Columns of a block.
+const COLUMNS: usize = LANES / 2;
 
 /// Computes all rows of a pass.
 pub fn convolve(packed: &Packed, mut pass: Pass<'_>) {
     for panel in packed.panels() {
-        for column in (0..panel.width).step_by(LANES) {
+        for column in (0..panel.width).step_by(COLUMNS) {
             let whole = pass.rows - pass.rows % ROWS;
             for row in (0..whole).step_by(ROWS) {
                 block::<ROWS>(packed, &panel, column, &mut pass, row);
@@ -20,7 +23,7 @@ pub fn convolve(packed: &Packed, mut pass: Pass<'_>) {
     }
 }
 
-/// Rows `[row, row + MR)`, columns `[column, column + LANES)` of one panel.
+/// Rows `[row, row + MR)`, columns `[column, column + COLUMNS)` of one panel.
 fn block<const MR: usize>(
     packed: &Packed,
     panel: &Panel<'_>,
@@ -28,8 +31,8 @@ fn block<const MR: usize>(
     pass: &mut Pass<'_>,
     row: usize,
 ) {
-    let columns = |row: &[f32]| -> [f32; LANES] {
-        row[column..column + LANES].try_into().expect("LANES columns")
+    let columns = |row: &[f32]| -> [f32; COLUMNS] {
+        row[column..column + COLUMNS].try_into().expect("a block of columns")
     };
     let mut sums = [columns(panel.bias); MR];
     let mut weights = panel.weights.chunks_exact(panel.width);
@@ -48,6 +51,6 @@ fn block<const MR: usize>(
     }
     for (m, sums) in sums.iter().enumerate() {
         let to = (row + m) * packed.stride + panel.first + column;
-        pass.output[to..to + LANES].copy_from_slice(sums);
+        pass.output[to..to + COLUMNS].copy_from_slice(sums);
     }
 }

@@ -1,0 +1,114 @@
+//! CPU engine on whole networks with arbitrary weights: output bases per second on one thread.
+//!
+//! `cargo bench --bench engine` runs all; `cargo bench --bench engine -- grouped` one of them.
+
+use atrous::engine::cpu::Isa;
+use atrous::engine::{CpuEngine, Engine, Job};
+use atrous::model::{
+    Member, Model, Provenance, Source, Tensor, Track, TrackStrand, UnknownBase, Weights,
+};
+use atrous::network::blocks::{self, Dilated, GroupedSpec};
+use atrous::network::{Activation, Graph, GraphBuilder, Op};
+use divan::Bencher;
+use divan::counter::ItemsCount;
+
+fn main() {
+    divan::main();
+}
+
+/// The shape of SpliceAI-10k.
+fn grouped() -> Graph {
+    let groups = [(11, 1), (11, 4), (21, 10), (41, 25)];
+    let spec = GroupedSpec {
+        channels: 32,
+        groups: groups.map(|(k, d)| vec![Dilated::centred(k, d); 4]).to_vec(),
+        activation: Activation::Relu,
+        epsilon: 1e-3,
+    };
+    let mut g = GraphBuilder::new();
+    let x = blocks::grouped(&mut g, &spec).expect("valid");
+    let x = g.add("head", Op::pointwise(3), &[x]).expect("valid");
+    g.add("probability", Op::Softmax, &[x]).expect("valid");
+    g.finish().expect("valid")
+}
+
+/// 128 channels, 15 units with dilations 1 to 2^14.
+fn exponential() -> Graph {
+    let mut g = GraphBuilder::new();
+    let mut x = g.add("stem", Op::pointwise(128), &[0]).expect("valid");
+    for i in 0..15 {
+        let (name, taps) = (format!("unit.{i}"), Dilated::centred(3, 1 << i));
+        x = blocks::look_and_mix_unit(&mut g, &name, x, taps, Activation::Relu).expect("valid");
+    }
+    g.add("head", Op::pointwise(3), &[x]).expect("valid");
+    g.finish().expect("valid")
+}
+
+fn model(graph: Graph) -> Model {
+    let tensor = |p: atrous::network::Parameter| {
+        let count: usize = p.shape.iter().product();
+        let scale = 1.0 / (p.shape[1..].iter().product::<usize>() as f32).sqrt();
+        let values = (0..count).map(|i| ((i * 7919 % 1009) as f32 / 1009.0 - 0.5) * scale);
+        let values = values.map(|x| if p.name.ends_with("var") { x.abs() + 0.1 } else { x });
+        let values = values.collect();
+        (p.name, Tensor { shape: p.shape, values })
+    };
+    let weights: Weights = graph.parameters().into_iter().map(tensor).collect();
+    let track = |channel: usize| Track {
+        name: format!("track{channel}"),
+        unit: "none".into(),
+        description: "One channel.".into(),
+        strand: TrackStrand::Read,
+        default: true,
+        sources: vec![Source { member: 0, channel }],
+    };
+    Model {
+        name: "bench".into(),
+        tracks: (1..graph.output_channels()).map(track).collect(),
+        networks: vec![graph],
+        members: vec![Member { name: "m".into(), network: 0, weights }],
+        unknown_base: UnknownBase::Zero,
+        provenance: Provenance {
+            family: "atrous".into(),
+            licence: "unknown".into(),
+            sources: vec![],
+            unread: vec![],
+            record: "bench".into(),
+        },
+    }
+}
+
+fn bench(bencher: Bencher<'_, '_>, graph: Graph, isa: Isa, length: usize) {
+    let model = model(graph);
+    let engine = match CpuEngine::new(&model, &model.tracks, isa) {
+        Ok(engine) => engine,
+        Err(error) => return println!("skipped: {error}"),
+    };
+    let reach = engine.reach();
+    let context = usize::try_from(reach.left + reach.right).expect("fits");
+    let letters = (0..length + context).map(|i| b"ACGT"[i * 7919 % 1009 % 4]).collect();
+    let job = Job { start: 0, length, letters };
+    bencher
+        .counter(ItemsCount::new(length))
+        .bench_local(|| engine.run(std::slice::from_ref(&job), &|_| Ok(())).expect("runs"));
+}
+
+#[divan::bench(args = [20_000, 100_000], sample_count = 3, sample_size = 1)]
+fn grouped_avx512(bencher: Bencher<'_, '_>, length: usize) {
+    bench(bencher, grouped(), Isa::Avx512, length);
+}
+
+#[divan::bench(args = [20_000], sample_count = 3, sample_size = 1)]
+fn grouped_avx2(bencher: Bencher<'_, '_>, length: usize) {
+    bench(bencher, grouped(), Isa::Avx2, length);
+}
+
+#[divan::bench(args = [5_000], sample_count = 2, sample_size = 1)]
+fn grouped_portable(bencher: Bencher<'_, '_>, length: usize) {
+    bench(bencher, grouped(), Isa::Portable, length);
+}
+
+#[divan::bench(args = [100_000], sample_count = 2, sample_size = 1)]
+fn exponential_avx512(bencher: Bencher<'_, '_>, length: usize) {
+    bench(bencher, exponential(), Isa::Avx512, length);
+}

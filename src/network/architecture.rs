@@ -1,0 +1,432 @@
+//! Architectures as small TOML files: a stem, stacks of dilated blocks, a head.
+//!
+//! ```toml
+//! name = "example"
+//! channels = 32
+//! activation = "relu"
+//! stem = { kernel = 1 }
+//! head = { outputs = ["acceptor", "donor"], function = "sigmoid" }
+//!
+//! [[stack]]
+//! block = "look-and-mix"
+//! kernel = 3
+//! dilations = { schedule = "exponential", base = 2, layers = 8 }
+//! ```
+
+use super::blocks::{self, Dilated};
+use super::graph::{Graph, GraphBuilder, NodeId};
+use super::op::{Activation, Op};
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Name and text of a file of `models/architectures/`.
+macro_rules! preset {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../models/architectures/", $name, ".toml")))
+    };
+}
+
+/// The architectures that come with the program: name and TOML text.
+pub const PRESETS: [(&str, &str); 7] = [
+    preset!("exponential-large"),
+    preset!("exponential-medium"),
+    preset!("exponential-small"),
+    preset!("grouped"),
+    preset!("bpnet-trunk"),
+    preset!("wavenet"),
+    preset!("pyramid"),
+];
+
+/// Most layers of one stack.
+const MOST_LAYERS: usize = 10_000;
+
+/// A network described by its plan of layers; see `models/architectures/` for examples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// Short name.
+    pub name: String,
+    /// One or two sentences for people.
+    #[serde(default)]
+    pub description: String,
+    /// Width of the trunk.
+    pub channels: usize,
+    /// Activation of all blocks.
+    pub activation: Activation,
+    /// First layer, on the encoded sequence.
+    pub stem: Stem,
+    /// The trunk, stack after stack.
+    pub stack: Vec<Stack>,
+    /// Last layers.
+    pub head: Head,
+}
+
+/// The first layer: a convolution of the sequence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stem {
+    /// Taps.
+    pub kernel: usize,
+    /// Whether the activation follows it.
+    #[serde(default)]
+    pub activate: bool,
+}
+
+/// What one layer of a stack is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Block {
+    /// `x + conv(act(norm(conv(act(norm(x))))))` ([`blocks::preactivation_unit`]).
+    Preactivation,
+    /// `x + act(conv(x))` ([`blocks::residual_unit`]).
+    Residual,
+    /// `x + mix(act(look(act(x))))` ([`blocks::look_and_mix_unit`]).
+    LookAndMix,
+    /// WaveNet's gated unit; the head reads the sum of all skips ([`blocks::gated_unit`]).
+    Gated,
+    /// All dilations of the stack side by side, concatenated and mixed
+    /// ([`blocks::parallel_unit`]).
+    Parallel,
+}
+
+/// A run of layers of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stack {
+    /// What each layer is.
+    pub block: Block,
+    /// Taps of the dilated convolutions.
+    pub kernel: usize,
+    /// One dilation per layer (per branch of a `parallel` block).
+    pub dilations: Dilations,
+    /// How often the whole run is repeated.
+    #[serde(default = "once")]
+    pub repeat: usize,
+    /// Whether taps look only to the left.
+    #[serde(default)]
+    pub causal: bool,
+    /// Whether the end of the stack is added, through a pointwise convolution, to the sum that the
+    /// head reads. If any stack does so, the stem is part of that sum.
+    #[serde(default)]
+    pub skip: bool,
+    /// Epsilon of batch norms (`preactivation` only).
+    #[serde(default = "default_epsilon")]
+    pub epsilon: f64,
+}
+
+/// The dilations of a stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Dilations {
+    /// One number per layer.
+    List(Vec<usize>),
+    /// A rule.
+    Schedule(Schedule),
+}
+
+/// A rule that gives one dilation per layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "schedule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Schedule {
+    /// `base^0, base^1, …`, `layers` of them; from `cap` on the run begins again at 1.
+    Exponential {
+        /// Factor from layer to layer.
+        base: usize,
+        /// Number of layers.
+        layers: usize,
+        /// No dilation is larger than this.
+        #[serde(default)]
+        cap: Option<usize>,
+    },
+}
+
+/// The last layers: optionally a hidden pointwise layer, then one channel per output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Names of the output channels.
+    pub outputs: Vec<String>,
+    /// Taps of the last convolution.
+    #[serde(default = "once")]
+    pub kernel: usize,
+    /// Width of a pointwise layer before it, with the activation on both sides.
+    #[serde(default)]
+    pub hidden: Option<usize>,
+    /// What is applied to the outputs.
+    #[serde(default)]
+    pub function: HeadFunction,
+}
+
+/// What is applied to the output channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadFunction {
+    /// Nothing.
+    #[default]
+    Linear,
+    /// Softmax over the outputs.
+    Softmax,
+    /// Each output by itself.
+    Sigmoid,
+    /// Each output by itself; for counts.
+    Softplus,
+}
+
+fn once() -> usize {
+    1
+}
+
+fn default_epsilon() -> f64 {
+    1e-5
+}
+
+impl Architecture {
+    /// Reads an architecture from TOML text.
+    ///
+    /// # Errors
+    /// Not TOML, an unknown key or a value of the wrong kind, with line and column; a network
+    /// that cannot be built.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        toml::from_str::<Self>(text).map_err(|error| {
+            let what = error.message().replace('\n', " ");
+            let at = error.span().map_or(0, |span| span.start.min(text.len()));
+            let before = text.get(..at).unwrap_or(text);
+            let line = before.matches('\n').count() as u64 + 1;
+            let column = (before.len() - before.rfind('\n').map_or(0, |i| i + 1)) as u64 + 1;
+            Error::new(what).line(line).column(column)
+        })
+    }
+
+    /// A built-in architecture by name.
+    pub fn preset(name: &str) -> Option<Result<Self>> {
+        let (_, text) = PRESETS.iter().find(|(preset, _)| *preset == name)?;
+        Some(Self::from_toml(text))
+    }
+
+    /// The network.
+    ///
+    /// # Errors
+    /// Numbers that no network can have; the message names the stack or node.
+    pub fn graph(&self) -> Result<Graph> {
+        let mut g = GraphBuilder::new();
+        let stem = Op::centred(self.channels, self.stem.kernel, 1);
+        let mut x = g.add("stem", stem, &[g.input()])?;
+        if self.stem.activate {
+            x = g.add("stem.act", self.activation(), &[x])?;
+        }
+        let mut skips = Skips::default();
+        if self.stack.iter().any(|stack| stack.skip) {
+            skips.add(&mut g, self.channels, x)?;
+        }
+        let mut unit = 0;
+        for (number, stack) in self.stack.iter().enumerate() {
+            let wrong = |what: String| Error::new(format!("stack {}: {what}", number + 1));
+            let dilations = stack.dilations.list().map_err(wrong)?;
+            let layers = dilations.len().saturating_mul(stack.repeat);
+            if layers == 0 || layers > MOST_LAYERS {
+                return Err(wrong(format!("{layers} layers, expected 1 to {MOST_LAYERS}")));
+            }
+            let taps: Vec<Dilated> = dilations
+                .into_iter()
+                .map(|dilation| match stack.causal {
+                    true => Dilated::causal(stack.kernel, dilation),
+                    false => Dilated::centred(stack.kernel, dilation),
+                })
+                .collect();
+            for _ in 0..stack.repeat {
+                x = self.run(&mut g, stack, &taps, x, &mut unit, &mut skips)?;
+            }
+            if stack.skip {
+                skips.add(&mut g, self.channels, x)?;
+            }
+        }
+        let x = skips.sum.unwrap_or(x);
+        self.end(&mut g, x)?;
+        g.finish_used()
+    }
+
+    /// One run of a stack's layers.
+    fn run(
+        &self,
+        g: &mut GraphBuilder,
+        stack: &Stack,
+        taps: &[Dilated],
+        mut x: NodeId,
+        unit: &mut usize,
+        skips: &mut Skips,
+    ) -> Result<NodeId> {
+        let function = self.activation;
+        let mut name = || {
+            *unit += 1;
+            format!("unit.{}", *unit - 1)
+        };
+        if stack.block == Block::Parallel {
+            return blocks::parallel_unit(g, &name(), x, taps, function);
+        }
+        for &taps in taps {
+            let name = name();
+            x = match stack.block {
+                Block::Preactivation => {
+                    blocks::preactivation_unit(g, &name, x, taps, function, stack.epsilon)?
+                }
+                Block::Residual => blocks::residual_unit(g, &name, x, taps, function)?,
+                Block::LookAndMix => blocks::look_and_mix_unit(g, &name, x, taps, function)?,
+                Block::Gated => {
+                    let gated = blocks::gated_unit(g, &name, x, taps)?;
+                    skips.join(g, gated.skip)?;
+                    gated.stream
+                }
+                Block::Parallel => unreachable!("built above"),
+            };
+        }
+        Ok(x)
+    }
+
+    /// The head.
+    fn end(&self, g: &mut GraphBuilder, mut x: NodeId) -> Result<NodeId> {
+        let head = &self.head;
+        if let Some(width) = head.hidden {
+            x = g.add("head.act1", self.activation(), &[x])?;
+            x = g.add("head.hidden", Op::pointwise(width), &[x])?;
+            x = g.add("head.act2", self.activation(), &[x])?;
+        }
+        x = g.add("head", Op::centred(head.outputs.len(), head.kernel, 1), &[x])?;
+        let function = match head.function {
+            HeadFunction::Linear => return Ok(x),
+            HeadFunction::Softmax => Op::Softmax,
+            HeadFunction::Sigmoid => Op::Activation { function: Activation::Sigmoid },
+            HeadFunction::Softplus => Op::Activation { function: Activation::Softplus },
+        };
+        g.add("output", function, &[x])
+    }
+
+    fn activation(&self) -> Op {
+        Op::Activation { function: self.activation }
+    }
+}
+
+/// The sum that the head reads instead of the trunk.
+#[derive(Default)]
+struct Skips {
+    count: usize,
+    sum: Option<NodeId>,
+}
+
+impl Skips {
+    /// Adds a value through a pointwise convolution `skip.G`.
+    fn add(&mut self, g: &mut GraphBuilder, channels: usize, x: NodeId) -> Result<()> {
+        let skip = g.add(format!("skip.{}", self.count), Op::pointwise(channels), &[x])?;
+        self.join(g, skip)
+    }
+
+    /// Adds a value as it is.
+    fn join(&mut self, g: &mut GraphBuilder, skip: NodeId) -> Result<()> {
+        self.sum = Some(match self.sum {
+            Some(sum) => g.add(format!("skip.{}.add", self.count), Op::Add, &[sum, skip])?,
+            None => skip,
+        });
+        self.count += 1;
+        Ok(())
+    }
+}
+
+impl Dilations {
+    /// One dilation per layer, or what is wrong.
+    fn list(&self) -> std::result::Result<Vec<usize>, String> {
+        match self {
+            Dilations::List(list) => Ok(list.clone()),
+            Dilations::Schedule(Schedule::Exponential { base, layers, cap }) => {
+                if *layers > MOST_LAYERS {
+                    return Err(format!("{layers} layers, expected at most {MOST_LAYERS}"));
+                }
+                let mut list = Vec::with_capacity(*layers);
+                let mut dilation = 1usize;
+                for _ in 0..*layers {
+                    if cap.is_some_and(|cap| dilation > cap) {
+                        dilation = 1;
+                    }
+                    list.push(dilation);
+                    dilation = dilation.checked_mul(*base).ok_or("dilations beyond all bounds")?;
+                }
+                Ok(list)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Reach;
+    use crate::network::blocks::GroupedSpec;
+
+    #[test]
+    fn every_preset_builds_and_has_the_reach_that_its_text_promises() {
+        // 1 + sum of (kernel - 1) * dilation over the layers of each file
+        let expected = [65_535, 4_095, 511, 10_001, 1_041, 3_070, 73];
+        for ((name, _), receptive_field) in PRESETS.iter().zip(expected) {
+            let architecture = Architecture::preset(name).unwrap().unwrap();
+            assert_eq!(architecture.name, *name);
+            let reach = architecture.graph().unwrap().reach();
+            assert_eq!(reach.receptive_field(), receptive_field, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_default_network_is_the_one_that_the_readme_names() {
+        let graph = Architecture::preset("exponential-large").unwrap().unwrap().graph().unwrap();
+        assert_eq!(graph.reach(), Reach { left: 32_767, right: 32_767 });
+        assert_eq!(graph.channels(graph.output() - 2), 128);
+    }
+
+    #[test]
+    fn the_grouped_preset_is_the_published_shape_with_the_published_names() {
+        let graph = Architecture::preset("grouped").unwrap().unwrap().graph().unwrap();
+        let groups = [(11, 1), (11, 4), (21, 10), (41, 25)];
+        let spec = GroupedSpec {
+            channels: 32,
+            groups: groups.map(|(k, d)| vec![Dilated::centred(k, d); 4]).to_vec(),
+            activation: Activation::Relu,
+            epsilon: 1e-3,
+        };
+        let mut g = GraphBuilder::new();
+        let x = blocks::grouped(&mut g, &spec).unwrap();
+        let x = g.add("head", Op::pointwise(3), &[x]).unwrap();
+        g.add("output", Op::Softmax, &[x]).unwrap();
+        assert_eq!(graph, g.finish().unwrap());
+    }
+
+    #[test]
+    fn a_capped_exponential_begins_again_at_one() {
+        let schedule = Schedule::Exponential { base: 2, layers: 7, cap: Some(4) };
+        let list = Dilations::Schedule(schedule).list().unwrap();
+        assert_eq!(list, [1, 2, 4, 1, 2, 4, 1]);
+    }
+
+    #[test]
+    fn bad_files_are_refused_with_line_and_key() {
+        let good = "name = 'x'\nchannels = 8\nactivation = 'relu'\nstem = { kernel = 1 }\n\
+                    head = { outputs = ['a'] }\n[[stack]]\nblock = 'residual'\nkernel = 3\n\
+                    dilations = [1, 2]\n";
+        assert!(Architecture::from_toml(good).unwrap().graph().is_ok());
+        for (from, to, expected) in [
+            ("channels = 8", "chanels = 8", "line 2, column 1: unknown field `chanels`"),
+            ("kernel = 3", "kernel = 'three'", "line 8, column 10: invalid type"),
+            ("'residual'", "'resnet'", "line 7, column 9: unknown variant `resnet`"),
+            ("[1, 2]", "{ schedule = 'exponential', layers = 3 }", "line 9, column 13: "),
+            ("kernel = 3", "kernel = 3\ncolour = 1", "unknown field `colour`"),
+            ("[1, 2]", "[]", "stack 1: 0 layers"),
+            ("[1, 2]", "[0]", "dilation 0"),
+            ("[1, 2]", "{ schedule = 'exponential', base = 10, layers = 99 }", "beyond all bounds"),
+            ("kernel = 3", "kernel = 0", "0 taps"),
+            ("channels = 8", "channels = 99999999", "99999999 channels"),
+            ("['a']", "[]", "0 channels"),
+            ("name", "na me", "line 1, column"),
+        ] {
+            let text = good.replacen(from, to, 1);
+            let result = Architecture::from_toml(&text).and_then(|a| a.graph());
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error:?} should say {expected:?}");
+        }
+    }
+}
