@@ -130,8 +130,17 @@ fn cut_off(path: &Path, size: u64) -> Error {
         .remedy("copy or download the file again")
 }
 
-/// A BGZF file whose content does not decompress.
-pub(crate) fn corrupt(path: &Path, why: &str) -> Error {
+/// A failure to read a BGZF file: what does not decompress is corrupt, the rest is I/O.
+pub(crate) fn read_error(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
+            corrupt(path, &error.to_string())
+        }
+        _ => Error::io(path, "read", error),
+    }
+}
+
+fn corrupt(path: &Path, why: &str) -> Error {
     Error::new(format!("corrupt bgzip file: {why}"))
         .at(path)
         .remedy("check it with `bgzip -t` and copy or download it again")

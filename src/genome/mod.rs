@@ -6,16 +6,19 @@
 mod aliases;
 mod bgzip;
 pub mod contigs;
+mod fasta_index;
+mod index_check;
 pub mod interval;
 pub mod reference;
 pub mod regions;
 pub mod resolver;
 mod roman;
 pub mod sequence;
+mod source;
 mod text;
 
 pub use contigs::{ContigId, Contigs};
 pub use interval::{Interval, Strand};
-pub use reference::Reference;
+pub use reference::{Reference, ReferenceInfo};
 pub use regions::Region;
 pub use resolver::Resolver;
