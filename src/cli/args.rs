@@ -1,6 +1,7 @@
 //! Flag groups that several subcommands share: a flag has one name and one meaning everywhere.
 
 use atrous::Error;
+use atrous::job::progress::{Mode, Progress};
 use clap::{Args, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -15,24 +16,30 @@ pub struct RunArgs {
     /// Write what ran (versions, model, counts, seconds, memory) as JSON.
     #[arg(long, value_name = "FILE.json")]
     pub summary: Option<PathBuf>,
-    /// Whether a progress bar is drawn; `auto`: on a terminal.
+    /// A bar on a terminal, else lines in the log; `always`: these even with --quiet.
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    pub progress: Progress,
+    progress: ProgressChoice,
 }
 
-/// When a progress bar is drawn.
+/// What `--progress` offers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Progress {
-    /// On a terminal.
+enum ProgressChoice {
     #[default]
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
 impl RunArgs {
+    /// Progress as `--progress` wants it.
+    pub fn progress(&self) -> Progress {
+        Progress::new(match self.progress {
+            ProgressChoice::Auto => Mode::Auto,
+            ProgressChoice::Always => Mode::Always,
+            ProgressChoice::Never => Mode::Never,
+        })
+    }
+
     /// Builds the program's one thread pool and returns its size.
     pub fn start_threads(&self) -> atrous::Result<usize> {
         let threads = self.threads.map_or_else(granted_threads, NonZeroUsize::get);
@@ -74,4 +81,19 @@ pub struct ReferenceArgs {
     /// Contig names that mean the same: a table of two columns, any two naming styles.
     #[arg(long, value_name = "TSV")]
     pub aliases: Option<PathBuf>,
+}
+
+/// The network and its weights.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArgs {
+    /// Model file, as `atrous import` writes it; repeat it to average like models.
+    #[arg(short, long, value_name = "MODEL", required = true)]
+    pub model: Vec<PathBuf>,
+    /// Use one member of the ensemble alone, by name or number from 0.
+    #[arg(long, value_name = "NAME")]
+    pub member: Option<String>,
+    /// Read N and other unknown letters as a quarter of each base, whatever the model says.
+    #[arg(long)]
+    pub n_uniform: bool,
 }

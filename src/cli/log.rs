@@ -1,5 +1,6 @@
 //! Log flags, and the log itself: always on stderr.
 
+use atrous::job::progress::LogWriter;
 use clap::{ArgAction, Args, ValueEnum};
 use std::io::{self, IsTerminal};
 use tracing::Level;
@@ -43,7 +44,7 @@ impl LogArgs {
             .with_max_level(level)
             .with_target(level >= Level::DEBUG)
             .with_ansi(io::stderr().is_terminal())
-            .with_writer(io::stderr);
+            .with_writer(|| LogWriter);
         match (self.log_format, self.verbose) {
             (LogFormat::Json, _) => log.json().flatten_event(true).init(),
             (LogFormat::Text, 0) => log.compact().without_time().init(),
