@@ -83,14 +83,7 @@ impl Model {
 
 /// Checks that `weights` are exactly the tensors that `graph` needs, and can be computed with.
 fn check_weights(graph: &Graph, weights: &Weights, member: usize) -> Result<()> {
-    let epsilons: BTreeMap<String, f64> = graph
-        .nodes()
-        .iter()
-        .filter_map(|node| match node.op {
-            Op::BatchNorm { epsilon } => Some((format!("{}.var", node.name), epsilon)),
-            _ => None,
-        })
-        .collect();
+    let epsilons = variance_epsilons(graph);
     let parameters = graph.parameters();
     for parameter in &parameters {
         let full = format!("member.{member}.{}", parameter.name);
@@ -114,6 +107,17 @@ fn check_weights(graph: &Graph, weights: &Weights, member: usize) -> Result<()> 
             .found(list(&unused)));
     }
     Ok(())
+}
+
+/// The variances among the tensors of a graph, and what is added to each before its root is taken.
+pub(super) fn variance_epsilons(graph: &Graph) -> BTreeMap<String, f64> {
+    let nodes = graph.nodes().iter();
+    nodes
+        .filter_map(|node| match node.op {
+            Op::BatchNorm { epsilon } => Some((format!("{}.var", node.name), epsilon)),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Checks that all values are finite and, for a variance (`epsilon` given), above `-epsilon`.

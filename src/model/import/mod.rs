@@ -1,1 +1,352 @@
-//! placeholder
+//! Published weights of other programs as our models: containers are parsed as data, networks are
+//! rebuilt from what the files say, and every tensor is accounted for (weight-files.md).
+//!
+//! One file per container ([`keras_h5`], [`torch_zip`] with [`pickle`]) and one per family.
+
+mod keras_config;
+mod keras_h5;
+mod keras_trunk;
+mod openspliceai;
+mod pangolin;
+mod pickle;
+mod spliceai;
+mod tensors;
+mod torch;
+mod torch_zip;
+mod tracks;
+mod trunk;
+
+use super::bytes::FileBytes;
+use super::ensemble::unused_name;
+use super::{
+    Member, Model, Provenance, Source, SourceFile, Track, TrackStrand, UnknownBase, Weights,
+};
+use crate::error::{Error, Result};
+use crate::network::Graph;
+use crate::network::blocks::GroupedSpec;
+use keras_config::Wiring;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use tensors::Ledger;
+
+/// Which family the user says the files are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FamilyChoice {
+    /// Whatever their content shows.
+    Auto,
+    /// This one; another is an error.
+    Only(Family),
+}
+
+/// A family of published networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Splice sites, Keras (Jaganathan et al. 2019).
+    SpliceAi,
+    /// Translation start and stop, Keras.
+    TranslationAi,
+    /// Splice sites, PyTorch.
+    OpenSpliceAi,
+    /// Splice sites and their usage in four tissues, PyTorch (Zeng and Li 2022).
+    Pangolin,
+}
+
+impl Family {
+    /// The name in the model file and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SpliceAi => "spliceai",
+            Self::TranslationAi => "translationai",
+            Self::OpenSpliceAi => "openspliceai",
+            Self::Pangolin => "pangolin",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the user adds to what the files say.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// Name of the model; the family without it.
+    pub name: Option<String>,
+    /// Licence of the weights; `unknown` without it.
+    pub licence: Option<String>,
+    /// Where in a nested PyTorch checkpoint the weights are.
+    pub key: Option<String>,
+    /// Dilation of each group, for PyTorch files whose kernels are not the published ones.
+    pub dilations: Option<Vec<usize>>,
+    /// The Pangolin head (0 to 7) that each file is read at.
+    pub heads: Option<Vec<usize>>,
+}
+
+/// Reads one file per member and joins them into a model.
+///
+/// # Errors
+/// A file that cannot be read as its family, the same file twice, members that differ in family or
+/// geometry, or an option that cannot apply. Errors name the file.
+pub fn import(family: FamilyChoice, files: &[PathBuf], options: &ImportOptions) -> Result<Model> {
+    if files.is_empty() {
+        return Err(Error::usage("no weight files were given"));
+    }
+    let mut opened = Vec::with_capacity(files.len());
+    let mut hashes: BTreeMap<String, &Path> = BTreeMap::new();
+    for path in files {
+        let file = FileBytes::read(path)?;
+        if let Some(other) = hashes.insert(file.sha256.clone(), path) {
+            return Err(Error::usage("the same weights are given twice")
+                .at(path)
+                .found(format!("the bytes of {}", other.display()))
+                .remedy("give each member once"));
+        }
+        let source = SourceFile { name: file.name(), sha256: file.sha256.clone() };
+        let content = open(file, options).map_err(|error| error.at(path))?;
+        opened.push((path.as_path(), source, content));
+    }
+    let family = agree(family, &opened)?;
+    options.check_use(family)?;
+    let names: Vec<String> = opened.iter().map(|(_, source, _)| source.name.clone()).collect();
+    let heads = match family {
+        Family::Pangolin => pangolin::heads(&names, options.heads.as_deref())?,
+        _ => Vec::new(),
+    };
+    let mut model = empty(family, options, &opened);
+    let mut first: Option<(GroupedSpec, Graph)> = None;
+    let mut ranked: Vec<(usize, Track)> = Vec::new();
+    for (index, (path, source, content)) in opened.into_iter().enumerate() {
+        let part = content
+            .read(family, heads.get(index).copied(), options)
+            .map_err(|error| error.at(path))?;
+        let (spec, graph) = first.get_or_insert_with(|| (part.spec.clone(), part.graph.clone()));
+        // Pangolin has two heads, of which each member is read at one.
+        if *spec != part.spec || (family != Family::Pangolin && *graph != part.graph) {
+            return Err(Error::new("the members of an ensemble must have one geometry")
+                .at(path)
+                .found(describe(&part.spec, &part.graph))
+                .expected(format!("{} as in {}", describe(spec, graph), names[0]))
+                .remedy("import them one by one"));
+        }
+        let unread = part.unread.iter().map(|tensor| format!("{}: {tensor}", source.name));
+        model.provenance.unread.extend(unread);
+        for output in &part.outputs {
+            let reads = Source { member: index, channel: output.channel };
+            match ranked.iter_mut().find(|(_, track)| track.name == output.name) {
+                Some((_, track)) => track.sources.push(reads),
+                None => ranked.push((output.rank, output.track(reads))),
+            }
+        }
+        model.add_member(&source.name, part.graph, part.weights);
+        model.provenance.sources.push(source);
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    model.tracks = ranked.into_iter().map(|(_, track)| track).collect();
+    model.validate()?;
+    Ok(model)
+}
+
+/// One member, read and checked.
+struct Part {
+    spec: GroupedSpec,
+    graph: Graph,
+    weights: Weights,
+    outputs: Vec<tracks::Output>,
+    unread: Vec<String>,
+}
+
+/// A file whose container was read and whose family is known.
+struct Content {
+    family: Family,
+    kind: Kind,
+    /// Key of a nested checkpoint.
+    key: Option<String>,
+}
+
+enum Kind {
+    Keras(spliceai::Description, Ledger),
+    Torch(Ledger),
+}
+
+/// Reads the container and sees what the network is.
+fn open(file: FileBytes, options: &ImportOptions) -> Result<Content> {
+    if keras_h5::looks_like_hdf5(&file.bytes) {
+        if options.key.is_some() || options.dilations.is_some() {
+            return Err(Error::usage("--key and --dilations are for PyTorch files")
+                .remedy("leave them out: a Keras file says everything itself"));
+        }
+        let keras = keras_h5::read(file.bytes)?;
+        let description = spliceai::Description::of(&Wiring::parse(&keras.config)?)?;
+        let even = description.has_even_kernels();
+        let family = if even { Family::TranslationAi } else { Family::SpliceAi };
+        note_conversions(&file.path, &keras.tensors);
+        let kind = Kind::Keras(description, Ledger::new(keras.tensors));
+        return Ok(Content { family, kind, key: None });
+    }
+    if !torch::looks_like_torch(&file.bytes) {
+        return Err(Error::new("the file is neither Keras HDF5 nor a PyTorch checkpoint")
+            .found(format!("first bytes {:02x?}", &file.bytes[..file.bytes.len().min(8)])));
+    }
+    let state = torch::read(&file.bytes, options.key.as_deref())?;
+    note_conversions(&file.path, &state.tensors);
+    let ledger = Ledger::new(state.tensors);
+    let family = if ledger.has(openspliceai::MARK) {
+        Family::OpenSpliceAi
+    } else if ledger.has(pangolin::MARK) {
+        Family::Pangolin
+    } else {
+        return Err(Error::new("the tensors are of no family that can be imported")
+            .found(ledger.names())
+            .expected(format!(
+                "{} (openspliceai) or {} (pangolin)",
+                openspliceai::MARK,
+                pangolin::MARK
+            )));
+    };
+    Ok(Content { family, kind: Kind::Torch(ledger), key: state.key })
+}
+
+fn note_conversions(path: &Path, tensors: &[tensors::SourceTensor]) {
+    let converted = tensors.iter().filter(|tensor| !tensor.exact).count();
+    if converted > 0 {
+        tracing::info!("{}: {converted} tensors were converted to 32-bit floats", path.display());
+    }
+}
+
+/// The one family of all files, which must be the one that the user named.
+fn agree(choice: FamilyChoice, opened: &[(&Path, SourceFile, Content)]) -> Result<Family> {
+    let mut agreed = match choice {
+        FamilyChoice::Auto => None,
+        FamilyChoice::Only(family) => Some((family, "asked for".to_string())),
+    };
+    for (path, source, content) in opened {
+        let found = content.family;
+        match &agreed {
+            Some((family, whence)) if *family != found => {
+                return Err(Error::usage("the file is of another family")
+                    .at(path)
+                    .found(format!("what looks like {found}"))
+                    .expected(format!("{family} as {whence}")));
+            }
+            Some(_) => {}
+            None => agreed = Some((found, format!("in {}", source.name))),
+        }
+    }
+    agreed.map(|(family, _)| family).ok_or_else(|| Error::usage("no weight files were given"))
+}
+
+impl ImportOptions {
+    /// Refuses options that have no meaning for the family.
+    fn check_use(&self, family: Family) -> Result<()> {
+        if self.heads.is_some() && family != Family::Pangolin {
+            return Err(
+                Error::usage(format!("--heads has no meaning for {family}")).remedy("leave it out")
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Content {
+    fn read(self, family: Family, head: Option<usize>, options: &ImportOptions) -> Result<Part> {
+        match (self.kind, family) {
+            (Kind::Keras(description, ledger), Family::TranslationAi) => {
+                spliceai::read(description, ledger, ["neither", "stop", "start"])
+            }
+            (Kind::Keras(description, ledger), _) => {
+                spliceai::read(description, ledger, ["none", "acceptor", "donor"])
+            }
+            (Kind::Torch(ledger), Family::Pangolin) => {
+                let head = head.expect("heads were found for every Pangolin file");
+                pangolin::read(ledger, head, options)
+            }
+            (Kind::Torch(ledger), _) => openspliceai::read(ledger, options),
+        }
+    }
+}
+
+impl tracks::Output {
+    fn track(&self, source: Source) -> Track {
+        Track {
+            name: self.name.clone(),
+            unit: self.unit.to_string(),
+            description: self.description.clone(),
+            strand: TrackStrand::Read,
+            default: self.default,
+            sources: vec![source],
+        }
+    }
+}
+
+/// The model before its first member.
+fn empty(
+    family: Family,
+    options: &ImportOptions,
+    opened: &[(&Path, SourceFile, Content)],
+) -> Model {
+    let mut record = format!(
+        "atrous {}: imported from {} {family} file(s)",
+        env!("CARGO_PKG_VERSION"),
+        opened.len()
+    );
+    if let Some(dilations) = &options.dilations {
+        record += &format!("; dilations {dilations:?} as given");
+    }
+    if let Some(heads) = &options.heads {
+        record += &format!("; heads {heads:?} as given");
+    }
+    for (_, source, content) in opened {
+        if let Some(key) = &content.key {
+            record += &format!("; weights of {} under key {key:?}", source.name);
+        }
+    }
+    Model {
+        name: options.name.clone().unwrap_or_else(|| family.to_string()),
+        networks: Vec::new(),
+        members: Vec::new(),
+        tracks: Vec::new(),
+        unknown_base: UnknownBase::Zero,
+        provenance: Provenance {
+            family: family.to_string(),
+            licence: options.licence.clone().unwrap_or_else(|| "unknown".to_string()),
+            sources: Vec::new(),
+            unread: Vec::new(),
+            record,
+        },
+    }
+}
+
+impl Model {
+    fn add_member(&mut self, file: &str, graph: Graph, weights: Weights) {
+        let network = self.networks.iter().position(|known| *known == graph);
+        let network = network.unwrap_or_else(|| {
+            self.networks.push(graph);
+            self.networks.len() - 1
+        });
+        // Pangolin's names end in `.3` or `.v2`, which belong to the name.
+        let stem = [".h5", ".hdf5", ".keras", ".pt", ".pth"]
+            .iter()
+            .find_map(|ending| file.strip_suffix(ending))
+            .unwrap_or(file);
+        let stem: String = stem.chars().filter(|c| !c.is_control()).collect();
+        let stem = if stem.is_empty() { "member".to_string() } else { stem };
+        let name = unused_name(&stem, |name| self.members.iter().any(|m| m.name == name));
+        self.members.push(Member { name, network, weights });
+    }
+}
+
+/// Width, depth, reach and classes of a network for a message.
+fn describe(spec: &GroupedSpec, graph: &Graph) -> String {
+    let reach = graph.reach();
+    format!(
+        "{} channels, {} units, reach {} and {}, {} classes",
+        spec.channels,
+        spec.groups.iter().map(Vec::len).sum::<usize>(),
+        reach.left,
+        reach.right,
+        graph.output_channels()
+    )
+}
