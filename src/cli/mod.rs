@@ -3,6 +3,7 @@
 //! A subcommand turns flags into a request, calls the library, and reports what was done.
 
 mod args;
+mod import;
 mod log;
 
 use clap::{Parser, Subcommand};
@@ -18,12 +19,16 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Import(import::ImportArgs),
+}
 
 impl Cli {
     /// Runs the chosen subcommand.
     pub fn run(self) -> anyhow::Result<()> {
-        match self.command {}
+        match self.command {
+            Command::Import(args) => import::run(&args),
+        }
     }
 }
 

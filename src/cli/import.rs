@@ -1,0 +1,141 @@
+//! `atrous import`: published weights of other programs into a model file.
+
+use anyhow::Result;
+use atrous::Error;
+use atrous::job::output::OutputFile;
+use atrous::model::import::{Family, FamilyChoice, ImportOptions, import};
+use atrous::model::{Model, file};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// Turn published weights into a model file.
+///
+/// Reads the weight files that you have (Keras .h5, PyTorch .pt) as data, never running anything in
+/// them, and writes one model file. Several files are the members of one ensemble, in that order.
+/// The licence of the source weights goes with the model file.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ImportArgs {
+    /// What the files are; `auto` goes by their content.
+    #[arg(value_enum, value_name = "FAMILY")]
+    family: FamilyArg,
+    /// Weight files, one per member.
+    #[arg(required = true, value_name = "FILES")]
+    files: Vec<PathBuf>,
+    /// Model file to write (.safetensors); `-` for standard output.
+    #[arg(short, long, value_name = "MODEL.safetensors")]
+    output: PathBuf,
+    /// Name of the model in logs; default: the family.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Licence of the weights, recorded in the model file.
+    #[arg(long, value_name = "TEXT")]
+    licence: Option<String>,
+    /// Where the weights are in a nested PyTorch checkpoint, such as `model`.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Dilation of each group, for PyTorch files with other kernels than the published ones.
+    #[arg(long, value_name = "D,D,…", value_delimiter = ',')]
+    dilations: Option<Vec<usize>>,
+    /// Pangolin head (0 to 7) of each file, when the names do not say it as `final.J.I.3`.
+    #[arg(long, value_name = "I,I,…", value_delimiter = ',')]
+    heads: Option<Vec<usize>>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FamilyArg {
+    /// By content.
+    Auto,
+    /// SpliceAI: acceptor and donor sites (.h5).
+    #[value(name = "spliceai")]
+    SpliceAi,
+    /// TranslationAI: translation start and stop (.h5).
+    #[value(name = "translationai")]
+    TranslationAi,
+    /// OpenSpliceAI: acceptor and donor sites (.pt).
+    #[value(name = "openspliceai")]
+    OpenSpliceAi,
+    /// Pangolin: splice sites in four tissues (final.J.I.3.v2).
+    Pangolin,
+}
+
+impl From<FamilyArg> for FamilyChoice {
+    fn from(argument: FamilyArg) -> Self {
+        match argument {
+            FamilyArg::Auto => Self::Auto,
+            FamilyArg::SpliceAi => Self::Only(Family::SpliceAi),
+            FamilyArg::TranslationAi => Self::Only(Family::TranslationAi),
+            FamilyArg::OpenSpliceAi => Self::Only(Family::OpenSpliceAi),
+            FamilyArg::Pangolin => Self::Only(Family::Pangolin),
+        }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  atrous import spliceai spliceai[1-5].h5 -o spliceai.safetensors --licence \"CC BY-NC 4.0\"
+  atrous import openspliceai model_10000nt_rs1[0-4].pt -o openspliceai.safetensors
+  atrous import pangolin final.[123].[0246].3.v2 -o pangolin.safetensors
+  atrous import auto weights.pt --key model -o model.safetensors";
+
+/// Imports, writes the model file when everything was read, and says what it holds.
+pub fn run(args: &ImportArgs) -> Result<()> {
+    refuse_overwriting_a_source(args)?;
+    let mut output = OutputFile::create(&args.output)?;
+    let options = ImportOptions {
+        name: args.name.clone(),
+        licence: args.licence.clone(),
+        key: args.key.clone(),
+        dilations: args.dilations.clone(),
+        heads: args.heads.clone(),
+    };
+    let model = import(args.family.into(), &args.files, &options)?;
+    file::write(&model, &mut output).map_err(|error| error.at(&args.output))?;
+    output.commit()?;
+    report(&model);
+    Ok(())
+}
+
+fn refuse_overwriting_a_source(args: &ImportArgs) -> Result<()> {
+    let Ok(output) = args.output.canonicalize() else { return Ok(()) };
+    if args.files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == output)) {
+        return Err(Error::usage("the output would replace one of the weight files")
+            .at(&args.output)
+            .remedy("choose another name for -o")
+            .into());
+    }
+    Ok(())
+}
+
+fn report(model: &Model) {
+    let reach = model.reach();
+    let tensors: usize = model.members.iter().map(|member| member.weights.len()).sum();
+    let tracks: Vec<&str> = model.tracks.iter().map(|track| track.name.as_str()).collect();
+    let provenance = &model.provenance;
+    tracing::info!(
+        "{}: {} members of family {}, {tensors} tensors, {} parameters",
+        model.name,
+        model.members.len(),
+        provenance.family,
+        model.parameters_count(),
+    );
+    tracing::info!(
+        "receptive field {} bases: {} to the left, {} to the right",
+        reach.receptive_field(),
+        reach.left,
+        reach.right
+    );
+    tracing::info!("tracks: {}", tracks.join(", "));
+    if !provenance.unread.is_empty() {
+        tracing::info!(
+            "{} tensors of the files are known and never read, such as {}; the model file lists them",
+            provenance.unread.len(),
+            provenance.unread[0]
+        );
+    }
+    tracing::info!(
+        "the licence of the source weights goes with the model file; recorded as: {}{}",
+        provenance.licence,
+        if provenance.licence == "unknown" { " (state it with --licence)" } else { "" }
+    );
+}
