@@ -5,11 +5,13 @@
 pub mod architecture;
 pub mod blocks;
 pub mod cost;
+pub mod facts;
 pub mod graph;
 pub mod op;
 pub mod ranges;
 
 pub use architecture::Architecture;
+pub use facts::Facts;
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Parameter};
 pub use op::{Activation, Op};
 pub use ranges::{Reach, Span};

@@ -12,12 +12,15 @@ use super::encode::one_hot;
 use super::mix::Mixer;
 use super::{Engine, Job, Values};
 use crate::error::Result;
-use crate::model::{Model, Track, UnknownBase};
+use crate::model::{Model, Tensor, Track, UnknownBase};
 use crate::network::{Graph, Reach};
 use plan::Plan;
 use rayon::prelude::*;
 use run::Workspace;
 use std::sync::{Mutex, PoisonError};
+
+/// Bytes of an encoded base.
+const ENCODED_ROW: u64 = 4 * size_of::<f32>() as u64;
 
 /// Runs the members that some tracks need, in f32, with one instruction set.
 pub struct CpuEngine {
@@ -77,6 +80,15 @@ impl CpuEngine {
     }
 }
 
+/// Memory of the working buffers of a network per position, in bytes.
+pub fn bytes_per_position(graph: &Graph) -> u64 {
+    let zeros = graph.parameters().into_iter().map(|parameter| {
+        let values = vec![0.0; parameter.shape.iter().product()];
+        (parameter.name, Tensor { shape: parameter.shape, values })
+    });
+    Plan::new(graph, &zeros.collect()).bytes_per_position() + ENCODED_ROW
+}
+
 impl Engine for CpuEngine {
     fn describe(&self) -> String {
         format!("cpu ({})", self.isa)
@@ -87,8 +99,7 @@ impl Engine for CpuEngine {
     }
 
     fn bytes_per_position(&self) -> u64 {
-        let encoded = 16;
-        self.plans().map(|(_, plan)| plan.bytes_per_position()).max().unwrap_or(0) + encoded
+        self.plans().map(|(_, plan)| plan.bytes_per_position()).max().unwrap_or(0) + ENCODED_ROW
     }
 
     fn overhead_positions(&self) -> u64 {
