@@ -212,7 +212,14 @@ impl NetworkReport {
         writeln!(
             text,
             "\n{:names$}  {:11} {:>8} {:>6} {:>8} {:>12} {:>10} {:>11}",
-            "layer", "operation", "channels", "kernel", "dilation", "sees", "parameters", "FLOP/base"
+            "layer",
+            "operation",
+            "channels",
+            "kernel",
+            "dilation",
+            "sees",
+            "parameters",
+            "FLOP/base"
         )?;
         for layer in self.facts.layers.iter().filter(|layer| all || layer.parameters > 0) {
             writeln!(

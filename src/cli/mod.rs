@@ -4,6 +4,7 @@
 
 mod args;
 mod import;
+mod inspect;
 mod log;
 
 use clap::{Parser, Subcommand};
@@ -21,6 +22,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Import(import::ImportArgs),
+    Inspect(inspect::InspectArgs),
 }
 
 impl Cli {
@@ -28,6 +30,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Import(args) => import::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
         }
     }
 }
