@@ -2,6 +2,7 @@
 
 use atrous::Error;
 use atrous::job::progress::{Mode, Progress};
+use atrous::job::resources::default_threads;
 use clap::{Args, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -42,7 +43,7 @@ impl RunArgs {
 
     /// Builds the program's one thread pool and returns its size.
     pub fn start_threads(&self) -> atrous::Result<usize> {
-        let threads = self.threads.map_or_else(granted_threads, NonZeroUsize::get);
+        let threads = self.threads.map_or_else(default_threads, NonZeroUsize::get);
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("atrous-{index}"))
@@ -53,19 +54,6 @@ impl RunArgs {
             })?;
         Ok(threads)
     }
-}
-
-/// Cores per task as job schedulers state them: Slurm, Grid Engine, PBS, LSF.
-const SCHEDULER_VARIABLES: [&str; 4] =
-    ["SLURM_CPUS_PER_TASK", "NSLOTS", "PBS_NUM_PPN", "LSB_DJOB_NUMPROC"];
-
-/// What the scheduler grants, and never more than affinity and cgroup quota allow.
-fn granted_threads() -> usize {
-    let machine = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let scheduler = SCHEDULER_VARIABLES
-        .iter()
-        .find_map(|name| std::env::var(name).ok()?.parse::<NonZeroUsize>().ok());
-    scheduler.map_or(machine, |granted| granted.get().min(machine))
 }
 
 /// The sequence that is read, and how other files' contig names find it.

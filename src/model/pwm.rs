@@ -5,96 +5,20 @@
 //! its window, which is one convolution. Method: Staden, Nucleic Acids Research 12:505 (1984).
 
 mod held_out;
+mod sites;
+mod windows;
 
 pub use held_out::{Cutoff, HeldOut, held_out};
+pub use sites::{Site, SpliceSites};
 
 use super::{Member, Model, Provenance, Source, Tensor, Track, TrackStrand, UnknownBase, Weights};
 use crate::error::{Error, Result};
-use crate::genome::{ContigId, Interval, Reference, Strand};
+use crate::genome::{Interval, Reference, Strand};
 use crate::network::{Graph, GraphBuilder, Op};
+use windows::{Piece, for_each_piece, letters, window_fits};
 
 /// Letters of one window, 0..4 for A, C, G, T on the strand that is read.
 type Window = Vec<usize>;
-
-/// A splice site: the exonic base at an exon's boundary (formats.md 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Site {
-    /// Which contig of the reference.
-    pub contig: ContigId,
-    /// 0-based: the last exon base (donor) or the first exon base (acceptor).
-    pub position: u64,
-    /// Strand of the transcript.
-    pub strand: Strand,
-}
-
-/// What the matrices are learned from: sorted, each site once.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SpliceSites {
-    /// Last exon bases before an intron.
-    pub donors: Vec<Site>,
-    /// First exon bases after an intron.
-    pub acceptors: Vec<Site>,
-    /// Stretches of the transcripts on their strand, not overlapping on one strand; their letters
-    /// are the background.
-    pub transcribed: Vec<(Interval, Strand)>,
-}
-
-impl SpliceSites {
-    /// The sites of introns `(intron, strand)` and the union of transcripts.
-    pub fn new(
-        introns: impl IntoIterator<Item = (Interval, Strand)>,
-        transcripts: impl IntoIterator<Item = (Interval, Strand)>,
-    ) -> Self {
-        let mut sites = Self { transcribed: union(transcripts), ..Self::default() };
-        for (intron, strand) in introns.into_iter().filter(|(intron, _)| intron.start > 0) {
-            let at = |position| Site { contig: intron.contig, position, strand };
-            let (before, after) = (at(intron.start - 1), at(intron.end));
-            let (donor, acceptor) = match strand {
-                Strand::Plus => (before, after),
-                Strand::Minus => (after, before),
-            };
-            sites.donors.push(donor);
-            sites.acceptors.push(acceptor);
-        }
-        for list in [&mut sites.donors, &mut sites.acceptors] {
-            list.sort_unstable();
-            list.dedup();
-        }
-        sites
-    }
-
-    /// All sites and stretches that lie on another contig.
-    fn without(&self, contig: ContigId) -> Self {
-        let elsewhere = |sites: &[Site]| {
-            sites.iter().copied().filter(|site| site.contig != contig).collect::<Vec<_>>()
-        };
-        let transcribed = self.transcribed.iter().copied();
-        Self {
-            donors: elsewhere(&self.donors),
-            acceptors: elsewhere(&self.acceptors),
-            transcribed: transcribed.filter(|(place, _)| place.contig != contig).collect(),
-        }
-    }
-}
-
-/// Stretches joined where they touch or overlap on the same strand, sorted.
-fn union(stretches: impl IntoIterator<Item = (Interval, Strand)>) -> Vec<(Interval, Strand)> {
-    let mut sorted: Vec<_> = stretches.into_iter().collect();
-    sorted.sort_unstable_by_key(|(place, strand)| (*strand, *place));
-    let mut joined: Vec<(Interval, Strand)> = Vec::new();
-    for (place, strand) in sorted {
-        match joined.last_mut() {
-            Some((last, on))
-                if (*on, last.contig) == (strand, place.contig) && place.start <= last.end =>
-            {
-                last.end = last.end.max(place.end);
-            }
-            _ => joined.push((place, strand)),
-        }
-    }
-    joined.sort_unstable();
-    joined
-}
 
 /// How wide the matrices are and how small counts are smoothed.
 #[derive(Debug, Clone, PartialEq)]
@@ -307,73 +231,6 @@ fn background(reference: &mut Reference, stretches: &[(Interval, Strand)]) -> Re
     Ok(counts.map(|count| count as f64 / total as f64))
 }
 
-/// Bases that are read at a time.
-const PIECE: u64 = 1 << 20;
-
-/// Calls `see(piece, letters)` for consecutive pieces of the stretches; the letters reach `left`
-/// and `right` beyond the piece, on the strand that is read.
-fn for_each_piece(
-    reference: &mut Reference,
-    stretches: &[(Interval, Strand)],
-    left: usize,
-    right: usize,
-    mut see: impl FnMut(Piece, &[Option<usize>]),
-) -> Result<()> {
-    for &(place, strand) in stretches {
-        let mut start = place.start;
-        while start < place.end {
-            let end = place.end.min(start + PIECE);
-            let piece = Piece { core: Interval { start, end, ..place }, strand };
-            see(piece, &letters(reference, piece, left, right)?);
-            start = end;
-        }
-    }
-    Ok(())
-}
-
-/// A stretch and the strand on which it is read.
-#[derive(Debug, Clone, Copy)]
-struct Piece {
-    core: Interval,
-    strand: Strand,
-}
-
-impl Piece {
-    /// The site at index `i` of the core, counted in the direction of reading.
-    fn site(self, i: u64) -> Site {
-        let position = match self.strand {
-            Strand::Plus => self.core.start + i,
-            Strand::Minus => self.core.end - 1 - i,
-        };
-        Site { contig: self.core.contig, position, strand: self.strand }
-    }
-}
-
-/// Letters of the piece with `left` and `right` more on the strand read, 5' to 3'; `None` for
-/// anything that is not A, C, G or T, and beyond the contig.
-fn letters(
-    reference: &mut Reference,
-    piece: Piece,
-    left: usize,
-    right: usize,
-) -> Result<Vec<Option<usize>>> {
-    let Piece { core, strand } = piece;
-    let (before, after) = match strand {
-        Strand::Plus => (left, right),
-        Strand::Minus => (right, left),
-    };
-    let signed = |position: u64| i64::try_from(position).expect("contigs are shorter than 2^63");
-    let (before, after) = (signed(before as u64), signed(after as u64));
-    let bases =
-        reference.fetch(core.contig, signed(core.start) - before, signed(core.end) + after)?;
-    let plus =
-        bases.iter().map(|base| b"ACGT".iter().position(|b| b == &base.to_ascii_uppercase()));
-    Ok(match strand {
-        Strand::Plus => plus.collect(),
-        Strand::Minus => plus.rev().map(|letter| letter.map(|l| 3 - l)).collect(),
-    })
-}
-
 /// Log-odds are rounded to this many steps per bit, so that a file does not depend on the last
 /// digit of a platform's logarithm.
 const STEPS_PER_BIT: f64 = 10_000.0;
@@ -436,12 +293,155 @@ fn learn_matrix(
     Ok(matrix)
 }
 
-/// Whether the window of a site lies inside its contig.
-fn window_fits(reference: &Reference, site: Site, left: usize, right: usize) -> bool {
-    let (before, after) = match site.strand {
-        Strand::Plus => (left, right),
-        Strand::Minus => (right, left),
-    };
-    let length = reference.contigs().length(site.contig);
-    site.position >= before as u64 && site.position + (after as u64) < length
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genome::ContigId;
+    use std::io::Write;
+
+    /// A reference of these records, each on one line.
+    fn reference(records: &[(&str, &str)]) -> (tempfile::NamedTempFile, Reference) {
+        let mut file = tempfile::NamedTempFile::with_suffix(".fa").unwrap();
+        for (name, bases) in records {
+            writeln!(file, ">{name}\n{bases}").unwrap();
+        }
+        file.flush().unwrap();
+        let reference = Reference::open(file.path()).unwrap();
+        (file, reference)
+    }
+
+    fn place(contig: usize, start: u64, end: u64) -> Interval {
+        Interval { contig: ContigId(contig), start, end }
+    }
+
+    /// Exon, intron, exon as written; and the same read on the minus strand of a second contig.
+    const GENE: &str = "CCAAGGTAAGTTCCTTTCAGGATTACA";
+    const INTRON: (u64, u64) = (5, 20);
+
+    fn both_strands() -> (tempfile::NamedTempFile, Reference, SpliceSites) {
+        let mut minus = GENE.as_bytes().to_vec();
+        crate::genome::sequence::reverse_complement(&mut minus);
+        let (file, reference) =
+            reference(&[("plus", GENE), ("minus", std::str::from_utf8(&minus).unwrap())]);
+        let length = GENE.len() as u64;
+        let sites = SpliceSites::new(
+            [
+                (place(0, INTRON.0, INTRON.1), Strand::Plus),
+                (place(1, length - INTRON.1, length - INTRON.0), Strand::Minus),
+            ],
+            [(place(0, 0, length), Strand::Plus), (place(1, 0, length), Strand::Minus)],
+        );
+        (file, reference, sites)
+    }
+
+    fn narrow() -> Settings {
+        Settings { acceptor_intron: 4, ..Settings::default() }
+    }
+
+    #[test]
+    fn sites_are_exonic_boundary_bases_on_both_strands() {
+        let (_file, _, sites) = both_strands();
+        let positions = |list: &[Site]| list.iter().map(|s| s.position).collect::<Vec<_>>();
+        let last = GENE.len() as u64 - 1;
+        assert_eq!(positions(&sites.donors), [4, last - 4]);
+        assert_eq!(positions(&sites.acceptors), [20, last - 20]);
+    }
+
+    #[test]
+    fn a_gene_counts_the_same_on_either_strand() {
+        let (_file, mut reference, sites) = both_strands();
+        let pwm = SplicePwm::learn(&mut reference, &sites, &narrow()).unwrap();
+        assert_eq!((pwm.donor.sites, pwm.donor.canonical), (2, 2));
+        assert_eq!((pwm.acceptor.sites, pwm.acceptor.canonical), (2, 2));
+        // GENE has A 8, C 6, G 5, T 8 letters of 27, and so has its reverse complement read back.
+        let shares = [8.0, 6.0, 5.0, 8.0].map(|count: f64| count / 27.0);
+        assert_eq!(pwm.background, shares);
+        // The first intron base is G at both sites: log2((2 + q) / (2 + 1) / q), q = 5 / 27.
+        let q = 5.0_f64 / 27.0;
+        let expected = ((2.0 + q) / 3.0 / q).log2();
+        assert!((pwm.donor.columns[3][2] - expected).abs() <= 0.5 / STEPS_PER_BIT);
+        // T is never there: log2(q / 3 / q) = -log2 3.
+        assert!((pwm.donor.columns[3][3] + 3f64.log2()).abs() <= 0.5 / STEPS_PER_BIT);
+    }
+
+    #[test]
+    fn sites_that_cannot_be_counted_are_counted_as_left_out() {
+        let (_file, mut reference) = reference(&[("c", "AGGTANNTACGTTTTTTTCAGGACGT")]);
+        let introns = [(2, 20), (12, 20)].map(|(s, e)| (place(0, s, e), Strand::Plus));
+        let sites = SpliceSites::new(introns, [(place(0, 0, 26), Strand::Plus)]);
+        let narrow = Settings { donor_exon: 3, acceptor_exon: 4, ..narrow() };
+        let pwm = SplicePwm::learn(&mut reference, &sites, &narrow).unwrap();
+        assert_eq!((pwm.donor.sites, pwm.donor.outside, pwm.donor.unknown), (1, 1, 0));
+        assert_eq!(pwm.acceptor.sites, 1, "both introns share one acceptor");
+        let wide = Settings { donor_exon: 1, ..narrow };
+        let pwm = SplicePwm::learn(&mut reference, &sites, &wide).unwrap();
+        assert_eq!((pwm.donor.sites, pwm.donor.outside, pwm.donor.unknown), (1, 0, 1));
+    }
+
+    #[test]
+    fn settings_and_annotations_that_teach_nothing_are_refused() {
+        let (_file, mut reference, sites) = both_strands();
+        let mut refused = |sites: &SpliceSites, settings: Settings| {
+            SplicePwm::learn(&mut reference, sites, &settings).unwrap_err().to_string()
+        };
+        let cases = [
+            (Settings { donor_exon: 0, ..narrow() }, "expected 1 to 1000"),
+            (Settings { donor_intron: 1, ..narrow() }, "expected 2 to 1000"),
+            (Settings { acceptor_exon: 1001, ..narrow() }, "found 1001"),
+            (Settings { pseudo_count: 0.0, ..narrow() }, "pseudo-count"),
+            (Settings { pseudo_count: f64::NAN, ..narrow() }, "pseudo-count"),
+        ];
+        for (settings, expected) in cases {
+            let message = refused(&sites, settings);
+            assert!(message.contains(expected), "{message:?} should say {expected:?}");
+        }
+        let none = SpliceSites { donors: vec![], ..sites };
+        assert!(refused(&none, narrow()).contains("no usable donor site"));
+    }
+
+    #[test]
+    fn the_network_scores_the_labelled_base() {
+        use crate::engine::{Engine, Job, oracle::Oracle};
+        let (_file, mut reference, sites) = both_strands();
+        let pwm = SplicePwm::learn(&mut reference, &sites, &narrow()).unwrap();
+        let provenance = Provenance {
+            family: "atrous".into(),
+            licence: "CC0".into(),
+            sources: vec![],
+            unread: vec![],
+            record: "test".into(),
+        };
+        let model = pwm.to_model("toy", provenance).unwrap();
+        model.validate().unwrap();
+        let engine = Oracle::new(&model, &model.tracks);
+        let reach = engine.reach();
+        let length = GENE.len();
+        let mut letters = vec![b'N'; usize::try_from(reach.left).unwrap()];
+        letters.extend(GENE.bytes());
+        letters.extend(vec![b'N'; usize::try_from(reach.right).unwrap()]);
+        let values = engine.run(&[Job { start: 0, length, letters }], &|_| Ok(())).unwrap();
+        let best = |track: &[f32]| (0..length).max_by(|&a, &b| track[a].total_cmp(&track[b]));
+        assert_eq!(best(&values[0].tracks[0]), Some(4), "the last exon base");
+        assert_eq!(best(&values[0].tracks[1]), Some(20), "the first exon base");
+        let sum: f64 = (0..9)
+            .map(|j| {
+                pwm.donor.columns[j]
+                    [b"ACGT".iter().position(|b| *b == GENE.as_bytes()[2 + j]).unwrap()]
+            })
+            .sum();
+        assert!((f64::from(values[0].tracks[0][4]) - sum).abs() < 1e-5);
+    }
+
+    #[test]
+    fn held_out_scores_come_from_other_contigs() {
+        let (_file, mut reference, sites) = both_strands();
+        let [donor, acceptor] = held_out(&mut reference, &sites, &narrow()).unwrap();
+        // The two contigs hold the same gene, so each predicts the other's sites perfectly.
+        assert_eq!((donor.sites, donor.positions), (2, 54));
+        assert_eq!((donor.even.found, donor.even.called), (2, 2));
+        assert_eq!((acceptor.most.found, acceptor.most.called), (2, 2));
+        let one = sites.without(ContigId(1));
+        let error = held_out(&mut reference, &one, &narrow()).unwrap_err().to_string();
+        assert!(error.contains("found 1 contig"), "{error}");
+    }
 }

@@ -1,6 +1,6 @@
 //! How well the matrices find sites of contigs that they were not learned from.
 
-use super::{Kind, Matrix, Settings, Site, SplicePwm, SpliceSites, for_each_piece};
+use super::{Kind, Matrix, Settings, Site, SplicePwm, SpliceSites, windows::for_each_piece};
 use crate::error::{Error, Result};
 use crate::genome::{ContigId, Reference};
 use std::collections::HashSet;
