@@ -35,7 +35,7 @@ impl AliasTable {
         let mut lines = Lines::open(path)?;
         let mut is_report = false;
         let mut by_name: HashMap<String, Vec<ContigId>> = HashMap::new();
-        while let Some(line) = lines.next()? {
+        while let Some((_, line)) = lines.next()? {
             is_report |= line.starts_with(NCBI_HEADER);
             if line.starts_with('#') || line.trim().is_empty() {
                 continue;

@@ -56,7 +56,7 @@ impl FastaIndex {
         let mut lines = Lines::open(path)?;
         let mut records: Vec<Record> = Vec::new();
         let mut names = HashSet::new();
-        while let Some(line) = lines.next()? {
+        while let Some((_, line)) = lines.next()? {
             if line.is_empty() {
                 continue;
             }

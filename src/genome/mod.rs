@@ -4,12 +4,14 @@
 //! reader. This room and `track` are the only users of noodles.
 
 mod aliases;
+mod bed;
 mod bgzip;
 pub mod contigs;
 mod fasta_index;
 mod index_check;
 pub mod interval;
 pub mod reference;
+mod region_text;
 pub mod regions;
 pub mod resolver;
 mod roman;
@@ -20,5 +22,5 @@ mod text;
 pub use contigs::{ContigId, Contigs};
 pub use interval::{Interval, Strand};
 pub use reference::{Reference, ReferenceInfo};
-pub use regions::Region;
+pub use regions::{Region, RegionOptions, Regions, parse_region, read_bed};
 pub use resolver::Resolver;

@@ -174,15 +174,13 @@ fn open_regular(path: &Path) -> Result<File> {
     // Asked before opening, because opening a named pipe waits for its writer.
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
-            return Err(no_random_access("a folder").remedy("name the FASTA file in it"));
+            Err(no_random_access("a folder").remedy("name the FASTA file in it"))
         }
-        Ok(metadata) if !metadata.is_file() => return Err(no_random_access("a pipe or device")),
-        Ok(metadata) if metadata.len() == 0 => {
-            return Err(Error::new("empty file")
-                .at(path)
-                .expected("FASTA: a line `>name`, then bases")
-                .remedy("copy or download it again"));
-        }
+        Ok(metadata) if !metadata.is_file() => Err(no_random_access("a pipe or device")),
+        Ok(metadata) if metadata.len() == 0 => Err(Error::new("empty file")
+            .at(path)
+            .expected("FASTA: a line `>name`, then bases")
+            .remedy("copy or download it again")),
         _ => open_file(path),
     }
 }

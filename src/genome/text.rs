@@ -59,11 +59,11 @@ impl Lines {
         Ok(Self { path: path.into(), reader, buffer: Vec::new(), number: 0 })
     }
 
-    /// The next line, without its line end (LF or CRLF).
+    /// The next line, counted from 1, without its line end (LF or CRLF).
     ///
     /// # Errors
     /// A read failure, corrupt or truncated compression, a line that is not UTF-8 text.
-    pub(crate) fn next(&mut self) -> Result<Option<&str>> {
+    pub(crate) fn next(&mut self) -> Result<Option<(u64, &str)>> {
         self.buffer.clear();
         let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut self.buffer);
         let read = match read {
@@ -96,7 +96,7 @@ impl Lines {
             line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         }
         match std::str::from_utf8(line) {
-            Ok(line) => Ok(Some(line)),
+            Ok(line) => Ok(Some((self.number, line))),
             Err(_) => Err(self
                 .error("not a text file")
                 .found("bytes that are not UTF-8")
@@ -107,11 +107,6 @@ impl Lines {
     /// The file's name for messages.
     pub(crate) fn path(&self) -> &Arc<Path> {
         &self.path
-    }
-
-    /// Number of the line that [`Lines::next`] gave last, from 1.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
     }
 
     /// An error about the line that [`Lines::next`] gave last.
@@ -180,7 +175,7 @@ mod tests {
     fn lines(bytes: Vec<u8>) -> Result<Vec<String>> {
         let mut lines = Lines::from_reader(Cursor::new(bytes), Path::new("x.bed"))?;
         let mut all = Vec::new();
-        while let Some(line) = lines.next()? {
+        while let Some((_, line)) = lines.next()? {
             all.push(line.to_owned());
         }
         Ok(all)
