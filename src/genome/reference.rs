@@ -5,9 +5,10 @@ use super::fasta_index::FastaIndex;
 use super::index_check::{self, Verdict};
 use super::sequence::is_sequence_letter;
 use super::source::Source;
-use super::text::{open_file, read_head, with_suffix};
+use super::text::{open_file, read_head};
 use super::{ContigId, Contigs};
 use crate::error::{Error, Result};
+use crate::job::output::{OutputFile, append};
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{BufReader, Write};
@@ -117,12 +118,12 @@ impl Reference {
     pub fn write_indexes(&self) -> Result<Vec<PathBuf>> {
         let mut written = Vec::new();
         if self.built_fai {
-            let path = with_suffix(&self.path, ".fai");
+            let path = append(&self.path, ".fai");
             write_whole(&path, self.index.to_text().as_bytes())?;
             written.push(path);
         }
         if let (true, Some(bytes)) = (self.built_gzi, self.source.gzi_bytes()) {
-            let path = with_suffix(&self.path, ".gzi");
+            let path = append(&self.path, ".gzi");
             write_whole(&path, &bytes)?;
             written.push(path);
         }
@@ -151,7 +152,7 @@ impl Reference {
         } else {
             format!(
                 "replace it by N; if the file was changed after it was indexed, remove {}",
-                with_suffix(&self.path, ".fai").display()
+                append(&self.path, ".fai").display()
             )
         };
         self.error(contig, format!("position {position} (from 1) is no letter"))
@@ -200,7 +201,7 @@ fn plain_gzip(path: &Path) -> Error {
 /// A bgzipped FASTA with its block index, and whether that was built here.
 fn open_bgzip(mut file: File, path: &Path) -> Result<(Source, bool)> {
     bgzip::warn_without_end_block(&mut file, path).map_err(|e| Error::io(path, "read", e))?;
-    let gzi_path = with_suffix(path, ".gzi");
+    let gzi_path = append(path, ".gzi");
     if let Some(starts) = index_check::read_gzi(&gzi_path)? {
         if index_check::gzi_fits(&mut file, &starts).map_err(|e| Error::io(path, "read", e))? {
             let last = starts.last().copied().unwrap_or_default();
@@ -223,7 +224,7 @@ fn open_bgzip(mut file: File, path: &Path) -> Result<(Source, bool)> {
 
 /// The `.fai` beside the FASTA, if it is there and fits.
 fn read_index(source: &mut Source, path: &Path) -> Result<Option<FastaIndex>> {
-    let fai_path = with_suffix(path, ".fai");
+    let fai_path = append(path, ".fai");
     if !fai_path.exists() {
         tracing::info!("{}: no .fai index; built in memory", path.display());
         return Ok(None);
@@ -264,23 +265,10 @@ fn build_index(source: &Source, path: &Path) -> Result<FastaIndex> {
     }
 }
 
-/// Writes a file under another name first, so that it is never seen incomplete.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = with_suffix(path, &format!(".tmp-{}", std::process::id()));
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(|error| {
-        if temporary.exists()
-            && let Err(left) = fs::remove_file(&temporary)
-        {
-            tracing::warn!("{}: cannot remove: {left}", temporary.display());
-        }
-        Error::io(path, "write", error)
-    })
+    let mut file = OutputFile::create(path)?;
+    file.write_all(bytes).map_err(|e| file.error(e))?;
+    file.commit()
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ fn indexes_are_built_when_missing_and_saved_on_request() {
     let info = reference.describe();
     assert_eq!((info.contigs, info.bases, info.compression, info.index), (2, 7, "bgzip", "built"));
     let written = reference.write_indexes().unwrap();
-    assert_eq!(written, [with_suffix(&path, ".fai"), with_suffix(&path, ".gzi")]);
+    assert_eq!(written, [append(&path, ".fai"), append(&path, ".gzi")]);
     assert_eq!(fs::read_to_string(&written[0]).unwrap(), "a\t6\t3\t4\t5\nb\t1\t14\t1\t2\n");
     assert_eq!(fs::read(&written[1]).unwrap(), [0; 8], "one block, which is not listed");
     let again = Reference::open(&path).unwrap();
@@ -94,7 +94,7 @@ fn indexes_are_built_when_missing_and_saved_on_request() {
 #[test]
 fn a_stale_index_is_built_anew() {
     let (_folder, path) = fasta(">new\nACGTACGT\n");
-    fs::write(with_suffix(&path, ".fai"), "old\t4\t5\t4\t5\n").unwrap();
+    fs::write(append(&path, ".fai"), "old\t4\t5\t4\t5\n").unwrap();
     let mut reference = Reference::open(&path).unwrap();
     assert_eq!(reference.describe().index, "built");
     assert_eq!(fetch(&mut reference, "new", 0, 8), "ACGTACGT");
@@ -105,7 +105,7 @@ fn a_block_index_of_another_file_is_built_anew() {
     let text = [b">a\n".as_slice(), &b"ACGT".repeat(50_000), b"\n>b\nAC\n"].concat();
     let (_folder, path) = fasta(bgzip(&text));
     let gzi: Vec<u8> = [1_u64, 77, 65280].into_iter().flat_map(u64::to_le_bytes).collect();
-    fs::write(with_suffix(&path, ".gzi"), gzi).unwrap();
+    fs::write(append(&path, ".gzi"), gzi).unwrap();
     let mut reference = Reference::open(&path).unwrap();
     assert_eq!(reference.describe().index, "built");
     assert_eq!(fetch(&mut reference, "a", 199_998, 200_001), "GTN");
@@ -206,7 +206,7 @@ fn built_indexes_are_those_of_samtools_and_bgzip() {
         let (_folder, copy) = fasta(fs::read(&path).unwrap());
         for written in Reference::open(&copy).unwrap().write_indexes().unwrap() {
             let suffix = written.extension().unwrap().to_str().unwrap();
-            let theirs = fs::read(with_suffix(&path, &format!(".{suffix}"))).unwrap();
+            let theirs = fs::read(append(&path, &format!(".{suffix}"))).unwrap();
             assert!(fs::read(&written).unwrap() == theirs, "{name}.{suffix}");
         }
     }

@@ -2,8 +2,8 @@
 
 use super::bgzip;
 use super::fasta_index::Record;
-use super::text::with_suffix;
 use crate::error::{Error, Result};
+use crate::job::output::append;
 use noodles::bgzf::{self, gzi};
 use std::fmt;
 use std::fs::File;
@@ -98,7 +98,7 @@ impl Source {
                 if in_bases {
                     bases.extend_from_slice(piece);
                 } else if !piece.iter().all(u8::is_ascii_whitespace) {
-                    let fai = with_suffix(&self.path, ".fai");
+                    let fai = append(&self.path, ".fai");
                     return Err(Error::new(format!(
                         "the index does not fit: bases of contig `{}` where a line should end",
                         record.name

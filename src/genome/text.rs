@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Longest line that is taken for text, in bytes: annotation lines reach some 100 kB, and a file
@@ -144,13 +144,6 @@ pub(crate) fn open_file(path: &Path) -> Result<File> {
         return Err(Error::new("a folder").at(path).expected("a file"));
     }
     Ok(file)
-}
-
-/// The path with a suffix added: `x.fa` and `.fai` give `x.fa.fai`.
-pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// The first bytes of a source, as many as a BGZF header has, fewer if it is shorter.
