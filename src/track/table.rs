@@ -180,6 +180,7 @@ fn io_error(error: csv::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::genome::regions::Origin;
     use crate::track::name::Format;
     use proptest::prelude::*;
     use std::io::Read;
@@ -190,7 +191,7 @@ mod tests {
 
     fn region(contig: usize, start: u64, end: u64, name: &str) -> Region {
         let interval = Interval { contig: ContigId(contig), start, end };
-        Region { interval, name: Some(name.into()), strand: None }
+        Region { interval, name: Some(name.into()), strand: None, origin: Origin::Request }
     }
 
     fn written(table: &RegionTable, name: &str) -> Vec<u8> {
