@@ -25,6 +25,9 @@ pub(super) struct Recognised {
 /// # Errors
 /// The first layer that does not fit, by name.
 pub(super) fn recognise(wiring: &Wiring) -> Result<Recognised> {
+    if let Some(lambda) = wiring.layers.values().find(|layer| layer.class == "Lambda") {
+        return Err(lambda.refuse("holds program code, which is never run"));
+    }
     let mut walk = Walk { wiring, seen: BTreeSet::new(), names: LayerNames::new(), settings: None };
     let input = walk.visit(wiring.layer(&wiring.input)?)?;
     if input.class != "InputLayer" || input.input_channels() != Some(4) {
@@ -249,13 +252,7 @@ impl<'a> Walk<'a> {
 
     fn refuse_unseen(&self) -> Result<()> {
         let unseen = self.wiring.layers.values().find(|l| !self.seen.contains(l.name.as_str()));
-        match unseen {
-            Some(layer) if layer.class == "Lambda" => Err(layer.refuse(
-                "holds program code, which is never run, and is not part of the known network",
-            )),
-            Some(layer) => Err(layer.refuse("is not part of the known network")),
-            None => Ok(()),
-        }
+        unseen.map_or(Ok(()), |layer| Err(layer.refuse("is not part of the known network")))
     }
 }
 

@@ -5,6 +5,7 @@ use super::tensors::SourceTensor;
 use super::torch_zip::Archive;
 use crate::error::{Error, Result};
 use crate::model::float;
+use std::collections::BTreeSet;
 
 /// How files of PyTorch before 1.6 begin (weight-files.md 3.1).
 const OLD_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
@@ -63,7 +64,7 @@ pub(super) fn read(bytes: &[u8], key: Option<&str>) -> Result<State> {
     // a network do not, and a small file must not ask for much memory.
     let mut budget = bytes.len();
     let mut tensors: Vec<SourceTensor> = Vec::with_capacity(dict.entries.len());
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = BTreeSet::new();
     for &(name, value) in &dict.entries {
         let (Object::Text(name), Object::Tensor(view)) = (pickle.get(name), pickle.get(value))
         else {
@@ -86,6 +87,10 @@ fn top_folder(archive: &Archive<'_>) -> Result<String> {
         .filter_map(|name| name.strip_suffix("/data.pkl"))
         .filter(|top| !top.contains('/'))
         .collect();
+    if archive.get("model.weights.h5").is_some() {
+        return Err(Error::new("the file is a Keras archive, which is not supported")
+            .remedy("save the model as HDF5 in Keras: model.save(\"m.h5\")"));
+    }
     match tops.as_slice() {
         [top] => Ok((*top).to_string()),
         _ => Err(Error::new("the zip archive is not a PyTorch checkpoint")
