@@ -194,6 +194,8 @@ fn the_oracle_reproduces_short_pieces_of_the_golden_tracks() {
     let mut goldens = goldens(&root);
     goldens.sort_by_key(|golden| (golden.set.clone(), golden.columns[0].1.len()));
     goldens.dedup_by_key(|golden| golden.set.clone());
+    // their first members are the sets spliceai1 and pangolin_1_0
+    goldens.retain(|golden| !["spliceai", "pangolin"].contains(&golden.set.as_str()));
     for golden in goldens {
         let model = load(&root, &golden.set);
         let first = model.members[0].name.clone();
