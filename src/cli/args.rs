@@ -1,8 +1,12 @@
 //! Flag groups that several subcommands share: a flag has one name and one meaning everywhere.
 
-use atrous::Error;
+use atrous::genome::{Reference, Resolver};
+use atrous::job::journal::Settings;
 use atrous::job::progress::{Mode, Progress};
 use atrous::job::resources::default_threads;
+use atrous::job::summary::ModelUsed;
+use atrous::model::{Model, Track, UnknownBase, file};
+use atrous::{Error, Result};
 use clap::{Args, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -42,7 +46,7 @@ impl RunArgs {
     }
 
     /// Builds the program's one thread pool and returns its size.
-    pub fn start_threads(&self) -> atrous::Result<usize> {
+    pub fn start_threads(&self) -> Result<usize> {
         let threads = self.threads.map_or_else(default_threads, NonZeroUsize::get);
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -84,4 +88,93 @@ pub struct ModelArgs {
     /// Read N and other unknown letters as a quarter of each base, whatever the model says.
     #[arg(long)]
     pub n_uniform: bool,
+}
+
+/// A model, or an ensemble of several, and the tracks that are wanted of it.
+#[derive(Debug)]
+pub struct Chosen {
+    /// All members of all files.
+    pub model: Model,
+    /// The tracks, with the members that they come from.
+    pub tracks: Vec<Track>,
+    /// The files, for the summary.
+    pub used: Vec<ModelUsed>,
+}
+
+impl ModelArgs {
+    /// Reads the model files and selects tracks by name; without names, those marked as default.
+    pub fn load(&self, tracks: &[String]) -> Result<Chosen> {
+        let loaded: Vec<_> =
+            self.model.iter().map(|path| file::read(path)).collect::<Result<_>>()?;
+        let mut used: Vec<ModelUsed> = loaded
+            .iter()
+            .map(|loaded| ModelUsed {
+                name: loaded.model.name.clone(),
+                sha256: loaded.sha256.clone(),
+                members: loaded.model.members.iter().map(|m| m.name.clone()).collect(),
+            })
+            .collect();
+        let mut model = Model::ensemble(loaded)?;
+        if self.n_uniform {
+            model.unknown_base = UnknownBase::Uniform;
+        }
+        let tracks = model.select_tracks(tracks, self.member.as_deref())?;
+        let runs = |index| tracks.iter().flat_map(|t| &t.sources).any(|s| s.member == index);
+        let mut index = 0;
+        for file in &mut used {
+            file.members.retain(|_| {
+                index += 1;
+                runs(index - 1)
+            });
+        }
+        Ok(Chosen { model, tracks, used })
+    }
+
+    /// What of these flags decides the numbers, for the journal and the summary.
+    pub fn identity(&self, chosen: &Chosen) -> Settings {
+        let hashes: Vec<&str> = chosen.used.iter().map(|file| file.sha256.as_str()).collect();
+        Settings::from([
+            ("model".into(), hashes.join(", ")),
+            ("unknown base".into(), format!("{:?}", chosen.model.unknown_base).to_lowercase()),
+        ])
+    }
+}
+
+impl ReferenceArgs {
+    /// Opens the reference, saves its indexes if asked to, and prepares the names of its contigs.
+    pub fn open(&self) -> Result<(Reference, Resolver)> {
+        let reference = Reference::open(&self.reference)?;
+        if self.write_fai {
+            for path in reference.write_indexes()? {
+                tracing::info!("wrote {}", path.display());
+            }
+        }
+        let resolver = Resolver::new(reference.contigs(), self.aliases.as_deref())?;
+        Ok((reference, resolver))
+    }
+}
+
+/// A number with digits in groups, and what it counts: `1 region`, `244,019 bases`.
+pub fn count(number: u64, what: &str) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{text} {what}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn counts_are_grouped_and_agree_in_number() {
+        let counted = [0, 1, 999, 1_000, 244_019].map(|number| count(number, "base"));
+        assert_eq!(counted, ["0 bases", "1 base", "999 bases", "1,000 bases", "244,019 bases"]);
+    }
 }

@@ -1,8 +1,24 @@
 //! `atrous predict`: the main job, from FASTA and regions to tracks and tables.
 
-use super::args::{ModelArgs, ReferenceArgs, RunArgs};
+use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count};
+use anyhow::Result;
+use atrous::engine::cpu::{CpuEngine, Isa};
+use atrous::engine::{Engine, Oracle};
+use atrous::genome::regions::{RegionOptions, Regions, whole_contigs, whole_reference};
+use atrous::genome::regions::{parse_region, read_bed};
+use atrous::genome::{Contigs, Resolver};
+use atrous::job::progress::rate;
+use atrous::job::summary::ReferenceUsed;
+use atrous::job::{OutputFile, Summary, signal};
+use atrous::predict::{Report, Request, Strands, predict};
+use atrous::track::Style;
+use atrous::track::number::Rounding;
+use atrous::{Error, Result as Checked};
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Compute base-resolution tracks over regions of a reference.
 #[derive(Debug, Args)]
@@ -35,9 +51,15 @@ struct RegionArgs {
     /// Whole contigs, by name.
     #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with_all = ["region", "regions"])]
     contigs: Vec<String>,
-    /// The strand that the network reads; `bed`: column 6 of the BED file.
-    #[arg(long, value_enum, default_value_t, value_name = "STRAND", allow_hyphen_values = true)]
-    strand: StrandChoice,
+    /// The strand that the network reads: +, -, both, or bed (column 6 of the BED file).
+    #[arg(
+        long,
+        default_value = "+",
+        value_name = "STRAND",
+        value_parser = str::parse::<Strands>,
+        allow_hyphen_values = true
+    )]
+    strand: Strands,
     /// Cut regions that reach beyond a contig's end instead of refusing them.
     #[arg(long)]
     clip: bool,
@@ -47,22 +69,6 @@ struct RegionArgs {
     /// Accept that there is no region at all; the outputs are then empty.
     #[arg(long)]
     allow_empty: bool,
-}
-
-/// What `--strand` offers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum StrandChoice {
-    /// The reference as written.
-    #[default]
-    #[value(name = "+")]
-    Plus,
-    /// The reverse complement.
-    #[value(name = "-")]
-    Minus,
-    /// One after the other.
-    Both,
-    /// The strand of each region.
-    Bed,
 }
 
 /// What is written.
@@ -80,11 +86,11 @@ struct OutputArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     track: Vec<String>,
     /// Digits after the decimal point in tracks.
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    decimals: u8,
+    #[arg(long, value_name = "N", default_value = "4", value_parser = parse_decimals)]
+    decimals: Rounding,
     /// Leave out values below this; absence then no longer means `not computed`.
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    min_value: Option<f64>,
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = parse_finite)]
+    min_value: Option<f32>,
     /// Continue an interrupted run from its partial outputs.
     #[arg(long, requires = "output")]
     resume: bool,
@@ -97,12 +103,13 @@ struct EngineArgs {
     /// `cpu`, or `oracle`: plain f64 loops, slow, for checking.
     #[arg(long, value_enum, default_value_t, value_name = "ENGINE")]
     engine: EngineChoice,
-    /// Pin the instruction set, so that different processors give the same bytes.
-    #[arg(long, value_enum, default_value_t, value_name = "ISA")]
-    cpu_isa: IsaChoice,
+    /// Pin the instruction set, so that different processors give the same bytes: avx512, avx2 or
+    /// portable; default: auto, the best of this processor.
+    #[arg(long, value_name = "ISA", value_parser = str::parse::<Isa>)]
+    cpu_isa: Option<Isa>,
     /// Bases per tile; memory grows with it, results never depend on it.
     #[arg(long, value_name = "BASES", hide_short_help = true)]
-    tile: Option<u64>,
+    tile: Option<NonZeroU64>,
 }
 
 /// What `--engine` offers.
@@ -113,17 +120,6 @@ enum EngineChoice {
     Oracle,
 }
 
-/// What `--cpu-isa` offers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum IsaChoice {
-    /// The best that this processor has.
-    #[default]
-    Auto,
-    Avx512,
-    Avx2,
-    Portable,
-}
-
 const EXAMPLES: &str = "\
 Examples:
   atrous predict -m model.safetensors -r hg38.fa.gz --regions genes.bed -o tracks.bedGraph.gz
@@ -132,3 +128,177 @@ Examples:
   atrous predict -m model.safetensors -r hg38.fa.gz --regions genes.bed --strand bed --table genes.tsv
 
 Region strings are 1-based inclusive; BED and bedGraph are 0-based half-open.";
+
+/// Refuses what cannot be meant, computes, and says what was done.
+pub fn run(args: &PredictArgs) -> Result<()> {
+    let start = Instant::now();
+    let threads = args.run.start_threads()?;
+    signal::install()?;
+    let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
+    let chosen = args.model.load(&args.output.track)?;
+    let engine = args.engine.build(&chosen)?;
+    let (mut reference, resolver) = args.reference.open()?;
+    let regions = args.regions.read(&resolver)?;
+    let skipped = skipped_by_reason(&regions);
+    for (reason, number) in &skipped {
+        tracing::warn!("{} left out: {reason}", count(*number, "record"));
+    }
+    tracing::info!(
+        "{} ({}): {} of {} on {}, {}",
+        chosen.model.name,
+        count(chosen.used.iter().map(|file| file.members.len() as u64).sum(), "member"),
+        track_names(&chosen),
+        count(regions.list.len() as u64, "region"),
+        engine.describe(),
+        count(threads as u64, "thread"),
+    );
+    let request = Request {
+        strands: args.regions.strand,
+        output: args.output.output.clone(),
+        table: args.output.table.clone(),
+        style: Style {
+            rounding: args.output.decimals,
+            min_value: args.output.min_value,
+            ..Style::default()
+        },
+        tile: args.engine.tile.map(NonZeroU64::get),
+        threads,
+        resume: args.output.resume,
+        identity: args.model.identity(&chosen),
+        ..Request::new(regions.list, chosen.tracks.clone())
+    };
+    let report = predict(&mut reference, engine.as_ref(), &request, &args.run.progress())?;
+
+    let described = reference.describe();
+    let mut record = Summary {
+        settings: settings(&request),
+        models: chosen.used,
+        reference: Some(ReferenceUsed {
+            path: described.path,
+            contigs: described.contigs as u64,
+            bases: described.bases,
+        }),
+        engine: engine.describe(),
+        threads,
+        skipped,
+        ..Summary::new()
+    };
+    take_report(&mut record, report, reference.contigs());
+    record.measure(start);
+    say(&record);
+    if let Some(file) = summary {
+        record.write(file)?;
+    }
+    Ok(())
+}
+
+impl RegionArgs {
+    /// The regions that the flags ask for; without any flag, the whole reference.
+    fn read(&self, resolver: &Resolver) -> Checked<Regions> {
+        if self.strand == Strands::Bed && self.regions.is_none() {
+            return Err(Error::usage("--strand bed takes the strands from --regions")
+                .remedy("name a BED file with strands in column 6"));
+        }
+        let options =
+            RegionOptions { clip: self.clip, skip_unknown_contigs: self.skip_unknown_contigs };
+        let mut regions = match &self.regions {
+            Some(bed) => read_bed(bed, resolver, &options)?,
+            None if !self.contigs.is_empty() => whole_contigs(&self.contigs, resolver)?,
+            None if self.region.is_empty() => whole_reference(resolver.contigs()),
+            None => Regions::default(),
+        };
+        let strings = self.region.iter().map(|text| parse_region(text, resolver));
+        regions.list.splice(0..0, strings.collect::<Checked<Vec<_>>>()?);
+        if regions.list.is_empty() && !self.allow_empty {
+            let error = Error::new("there is no region to compute")
+                .found(format!("{} records without one", regions.skipped.len()))
+                .remedy("allow empty outputs with --allow-empty");
+            return Err(match &self.regions {
+                Some(bed) => error.at(bed),
+                None => error,
+            });
+        }
+        Ok(regions)
+    }
+}
+
+impl EngineArgs {
+    fn build(&self, chosen: &Chosen) -> Checked<Box<dyn Engine>> {
+        let Chosen { model, tracks, .. } = chosen;
+        match (self.engine, self.cpu_isa) {
+            (EngineChoice::Cpu, isa) => {
+                Ok(Box::new(CpuEngine::new(model, tracks, isa.unwrap_or_else(Isa::best))?))
+            }
+            (EngineChoice::Oracle, None) => Ok(Box::new(Oracle::new(model, tracks))),
+            (EngineChoice::Oracle, Some(_)) => {
+                Err(Error::usage("--cpu-isa means nothing to --engine oracle"))
+            }
+        }
+    }
+}
+
+fn parse_decimals(text: &str) -> Checked<Rounding> {
+    let decimals =
+        text.parse().map_err(|_| Error::usage("not a small whole number").found(text))?;
+    Rounding::new(decimals)
+}
+
+fn parse_finite(text: &str) -> Checked<f32> {
+    let number = text.parse::<f32>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| Error::usage("not a finite number").found(text))
+}
+
+fn track_names(chosen: &Chosen) -> String {
+    chosen.tracks.iter().map(|track| track.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn skipped_by_reason(regions: &Regions) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for skip in &regions.skipped {
+        *counts.entry(skip.reason.code().to_string()).or_default() += 1;
+    }
+    counts
+}
+
+/// What decides the numbers, for the summary.
+fn settings(request: &Request) -> BTreeMap<String, serde_json::Value> {
+    let tracks: Vec<&str> = request.tracks.iter().map(|track| track.name.as_str()).collect();
+    let style = &request.style;
+    let identity =
+        request.identity.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+    let mut settings: BTreeMap<String, serde_json::Value> = identity.collect();
+    settings.insert("tracks".into(), tracks.into());
+    settings.insert("strand".into(), format!("{:?}", request.strands).to_lowercase().into());
+    settings.insert("decimals".into(), style.rounding.decimals().into());
+    settings.insert("min_value".into(), style.min_value.into());
+    settings
+}
+
+fn take_report(record: &mut Summary, report: Report, contigs: &Contigs) {
+    record.regions = report.regions;
+    record.bases = report.bases;
+    record.tiles = report.tiles;
+    record.outputs = report.outputs;
+    for (contig, _, count) in report.letters.iter() {
+        *record.unknown_letters.entry(contigs.name(contig).to_string()).or_default() += count;
+    }
+}
+
+/// The last lines of the log: what was computed, where it is, how fast it went.
+fn say(record: &Summary) {
+    let unknown: u64 = record.unknown_letters.values().sum();
+    if unknown > 0 {
+        tracing::warn!("{unknown} letters other than A, C, G, T and N were read as unknown");
+    }
+    for output in record.outputs.iter().filter(|output| output.path != Path::new("-")) {
+        tracing::info!("{}: {}", output.path.display(), count(output.records, "line"));
+    }
+    let speed = rate(record.bases_per_second.unwrap_or(0.0));
+    let Summary { regions, bases, seconds, engine, threads, .. } = record;
+    tracing::info!(
+        "{} in {}: {seconds:.2} s on {engine}, {}: {speed} bases/s",
+        count(*bases, "base"),
+        count(*regions, "region"),
+        count(*threads as u64, "thread"),
+    );
+}

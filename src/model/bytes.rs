@@ -1,5 +1,6 @@
 //! A weight file in memory: its bytes, its name and its hash.
 
+use super::SourceFile;
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -54,17 +55,44 @@ impl FileBytes {
                 "the real file was not downloaded: run `git lfs pull` where it was cloned",
             ));
         }
-        let mut sha256 = String::with_capacity(64);
-        for byte in Sha256::digest(&bytes) {
-            write!(sha256, "{byte:02x}").expect("writing to a String cannot fail");
-        }
+        let sha256 = hexadecimal(&Sha256::digest(&bytes));
         Ok(Self { path: path.to_path_buf(), bytes, sha256 })
     }
 
     /// File name without folders.
     pub fn name(&self) -> String {
-        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        name_of(&self.path)
     }
+}
+
+impl SourceFile {
+    /// Names and hashes a file of any size, which is not kept in memory.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn of(path: &Path) -> Result<Self> {
+        let mut file = File::open(path).map_err(|e| Error::io(path, "open the file", e))?;
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut piece).map_err(|e| Error::io(path, "read the file", e))? {
+                0 => break,
+                read => hash.update(&piece[..read]),
+            }
+        }
+        Ok(Self { name: name_of(path), sha256: hexadecimal(&hash.finalize()) })
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -77,6 +105,11 @@ mod tests {
         let file = FileBytes::from_bytes(Path::new("dir/abc.pt"), b"abc".to_vec()).unwrap();
         assert_eq!(file.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(file.name(), "abc.pt");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("abc.pt");
+        std::fs::write(&path, b"abc").unwrap();
+        let source = SourceFile::of(&path).unwrap();
+        assert_eq!((source.name, source.sha256), (file.name(), file.sha256));
     }
 
     #[test]
