@@ -139,7 +139,8 @@ fn refuse_every_cut(name: &str, bytes: &[u8]) {
     let file = std::fs::File::options().write(true).open(&path).unwrap();
     for length in (0..bytes.len()).rev() {
         file.set_len(length as u64).unwrap();
-        let model = import(FamilyChoice::Auto, &[path.clone()], &ImportOptions::default());
+        let model =
+            import(FamilyChoice::Auto, std::slice::from_ref(&path), &ImportOptions::default());
         assert!(model.is_err(), "cut at {length}");
     }
 }

@@ -3,8 +3,9 @@
 use crate::keras_writer::{LayerTensors, Network, keras, tensors};
 use crate::{Noise, import_bytes, refusal, reload};
 use atrous::model::Model;
-use atrous::model::import::ImportOptions;
+use atrous::model::import::{FamilyChoice, ImportOptions, import};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// Two groups of two units: reach 4 * (2 * 1) + 4 * (1 * 3) = 20 per side.
 fn small() -> Network {
@@ -319,4 +320,25 @@ fn options_of_other_containers_are_usage_errors() {
     let options = ImportOptions { key: Some("model".to_string()), ..ImportOptions::default() };
     let error = import_bytes("m.h5", &bytes, &options).unwrap_err();
     assert_eq!(error.exit_code(), 2, "{error}");
+}
+
+#[test]
+fn packed_datasets_of_both_hdf5_layouts_are_read() {
+    // Made by tests/import/data/make.py: every number is its count in file order / 64.
+    for name in ["earliest.h5", "latest.h5"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import/data").join(name);
+        let options = ImportOptions::default();
+        let model = import(FamilyChoice::Auto, &[path], &options).unwrap();
+        let weights = &model.members[0].weights;
+        let counts = |name: &str| -> Vec<f32> {
+            weights[name].values.iter().map(|value| value * 64.0).collect()
+        };
+        // stem: kernel (1, 4, 2) is 1 to 8, seen from each output channel; bias 9, 10.
+        assert_eq!(counts("stem.weight"), [1.0, 3.0, 5.0, 7.0, 2.0, 4.0, 6.0, 8.0]);
+        assert_eq!(counts("stem.bias"), [9.0, 10.0]);
+        // skip.0 is 11 to 16, norm1 17 to 24, conv1's kernel (5, 2, 2) 25 to 44.
+        assert_eq!(counts("unit.0.norm1.var"), [23.0, 24.0]);
+        assert_eq!(counts("unit.0.conv1.weight")[..5], [25.0, 29.0, 33.0, 37.0, 41.0]);
+        assert_eq!((model.reach().left, model.reach().right), (8, 8));
+    }
 }

@@ -1,6 +1,8 @@
 //! Import of published weights: random networks written in the source layouts, damaged and hostile
 //! files, and the published files where they are at hand.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod hostile;
 mod keras;
 mod keras_writer;

@@ -62,6 +62,7 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<KerasFile> {
         for weight in text_list(&group, "weight_names")? {
             let (folder, leaf) = weight.rsplit_once('/').unwrap_or(("", &weight));
             let folder = open_path(&file, &group, folder)?;
+            refuse_links(&file, &folder)?;
             // TensorFlow numbers the outputs of its operations: `kernel:0`.
             let role = leaf.split_once(':').map_or(leaf, |(role, _)| role);
             let name = format!("{layer}/{role}");
