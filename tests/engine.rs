@@ -57,7 +57,7 @@ fn random_network(n: &mut Numbers) -> Graph {
     for i in 0..1 + n.below(5) {
         let (name, taps, function) = (format!("block.{i}"), taps(n), FUNCTIONS[n.below(7)]);
         let wide = [taps, Dilated::centred(1 + n.below(4), 1 + n.below(9))];
-        x = match n.below(8) {
+        x = match n.below(9) {
             0 => blocks::preactivation_unit(&mut g, &name, x, taps, function, 1e-3).unwrap(),
             1 => blocks::residual_unit(&mut g, &name, x, taps, function).unwrap(),
             2 => blocks::look_and_mix_unit(&mut g, &name, x, taps, function).unwrap(),
@@ -67,8 +67,12 @@ fn random_network(n: &mut Numbers) -> Graph {
                 gated.stream
             }
             4 => blocks::parallel_unit(&mut g, &name, x, &wide, function).unwrap(),
-            5 => g.add(name, Op::Affine, &[x]).unwrap(),
-            6 => g.add(name, Op::Add, &[x, x]).unwrap(),
+            5 => {
+                let width = 1 + n.below(20);
+                blocks::bottleneck_unit(&mut g, &name, x, taps, width, function, 1e-3).unwrap()
+            }
+            6 => g.add(name, Op::Affine, &[x]).unwrap(),
+            7 => g.add(name, Op::Add, &[x, x]).unwrap(),
             _ => {
                 let y =
                     g.add(format!("{name}.a"), Op::centred(1 + n.below(20), 3, 2), &[x]).unwrap();

@@ -16,6 +16,7 @@
 use super::blocks::{self, Dilated};
 use super::graph::{Graph, GraphBuilder, NodeId};
 use super::op::{Activation, Op};
+use super::schedule::{Dilations, MOST_LAYERS};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -27,18 +28,19 @@ macro_rules! preset {
 }
 
 /// The architectures that come with the program: name and TOML text.
-pub const PRESETS: [(&str, &str); 7] = [
+pub const PRESETS: [(&str, &str); 11] = [
     preset!("exponential-large"),
     preset!("exponential-medium"),
     preset!("exponential-small"),
     preset!("grouped"),
-    preset!("bpnet-trunk"),
+    preset!("profile-trunk"),
     preset!("wavenet"),
     preset!("pyramid"),
+    preset!("ternary"),
+    preset!("hybrid"),
+    preset!("growth"),
+    preset!("periodic"),
 ];
-
-/// Most layers of one stack.
-const MOST_LAYERS: usize = 10_000;
 
 /// A network described by its plan of layers; see `models/architectures/` for examples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +84,9 @@ pub enum Block {
     Residual,
     /// `x + mix(act(look(act(x))))` ([`blocks::look_and_mix_unit`]).
     LookAndMix,
+    /// `x + norm(mix(act(norm(look(act(x))))))` through a narrow middle
+    /// ([`blocks::bottleneck_unit`]).
+    Bottleneck,
     /// WaveNet's gated unit; the head reads the sum of all skips ([`blocks::gated_unit`]).
     Gated,
     /// All dilations of the stack side by side, concatenated and mixed
@@ -109,35 +114,27 @@ pub struct Stack {
     /// head reads. If any stack does so, the stem is part of that sum.
     #[serde(default)]
     pub skip: bool,
-    /// Epsilon of batch norms (`preactivation` only).
-    #[serde(default = "default_epsilon")]
-    pub epsilon: f64,
+    /// Channels of the narrow middle (`bottleneck` only); half the trunk unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// Epsilon of batch norms (`preactivation` and `bottleneck` only); 1e-5 unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
 }
 
-/// The dilations of a stack.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Dilations {
-    /// One number per layer.
-    List(Vec<usize>),
-    /// A rule.
-    Schedule(Schedule),
-}
-
-/// A rule that gives one dilation per layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "schedule", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Schedule {
-    /// `base^0, base^1, …`, `layers` of them; from `cap` on the run begins again at 1.
-    Exponential {
-        /// Factor from layer to layer.
-        base: usize,
-        /// Number of layers.
-        layers: usize,
-        /// No dilation is larger than this.
-        #[serde(default)]
-        cap: Option<usize>,
-    },
+impl Stack {
+    /// Refuses keys that the block does not read.
+    fn check(&self) -> std::result::Result<(), String> {
+        let normed = matches!(self.block, Block::Preactivation | Block::Bottleneck);
+        let unread = [
+            ("epsilon", self.epsilon.is_some() && !normed),
+            ("width", self.width.is_some() && self.block != Block::Bottleneck),
+        ];
+        match unread.iter().find(|(_, given)| *given) {
+            Some((key, _)) => Err(format!("this block has no use for `{key}`")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The last layers: optionally a hidden pointwise layer, then one channel per output.
@@ -176,9 +173,8 @@ fn once() -> usize {
     1
 }
 
-fn default_epsilon() -> f64 {
-    1e-5
-}
+/// Epsilon of batch norms where the file does not say it, as in PyTorch.
+const DEFAULT_EPSILON: f64 = 1e-5;
 
 impl Architecture {
     /// Reads an architecture from TOML text.
@@ -221,6 +217,7 @@ impl Architecture {
         let mut unit = 0;
         for (number, stack) in self.stack.iter().enumerate() {
             let wrong = |what: String| Error::new(format!("stack {}: {what}", number + 1));
+            stack.check().map_err(wrong)?;
             let dilations = stack.dilations.list().map_err(wrong)?;
             let layers = dilations.len().saturating_mul(stack.repeat);
             if layers == 0 || layers > MOST_LAYERS {
@@ -256,6 +253,7 @@ impl Architecture {
         skips: &mut Skips,
     ) -> Result<NodeId> {
         let function = self.activation;
+        let epsilon = stack.epsilon.unwrap_or(DEFAULT_EPSILON);
         let mut name = || {
             *unit += 1;
             format!("unit.{}", *unit - 1)
@@ -267,10 +265,14 @@ impl Architecture {
             let name = name();
             x = match stack.block {
                 Block::Preactivation => {
-                    blocks::preactivation_unit(g, &name, x, taps, function, stack.epsilon)?
+                    blocks::preactivation_unit(g, &name, x, taps, function, epsilon)?
                 }
                 Block::Residual => blocks::residual_unit(g, &name, x, taps, function)?,
                 Block::LookAndMix => blocks::look_and_mix_unit(g, &name, x, taps, function)?,
+                Block::Bottleneck => {
+                    let width = stack.width.unwrap_or(self.channels.div_ceil(2));
+                    blocks::bottleneck_unit(g, &name, x, taps, width, function, epsilon)?
+                }
                 Block::Gated => {
                     let gated = blocks::gated_unit(g, &name, x, taps)?;
                     skips.join(g, gated.skip)?;
@@ -330,30 +332,6 @@ impl Skips {
     }
 }
 
-impl Dilations {
-    /// One dilation per layer, or what is wrong.
-    fn list(&self) -> std::result::Result<Vec<usize>, String> {
-        match self {
-            Dilations::List(list) => Ok(list.clone()),
-            Dilations::Schedule(Schedule::Exponential { base, layers, cap }) => {
-                if *layers > MOST_LAYERS {
-                    return Err(format!("{layers} layers, expected at most {MOST_LAYERS}"));
-                }
-                let mut list = Vec::with_capacity(*layers);
-                let mut dilation = 1usize;
-                for _ in 0..*layers {
-                    if cap.is_some_and(|cap| dilation > cap) {
-                        dilation = 1;
-                    }
-                    list.push(dilation);
-                    dilation = dilation.checked_mul(*base).ok_or("dilations beyond all bounds")?;
-                }
-                Ok(list)
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,7 +341,7 @@ mod tests {
     #[test]
     fn every_preset_builds_and_has_the_reach_that_its_text_promises() {
         // 1 + sum of (kernel - 1) * dilation over the layers of each file
-        let expected = [65_535, 4_095, 511, 10_001, 1_041, 3_070, 73];
+        let expected = [65_535, 4_095, 511, 10_001, 1_041, 3_070, 73, 59_049, 129, 425, 615];
         for ((name, _), receptive_field) in PRESETS.iter().zip(expected) {
             let architecture = Architecture::preset(name).unwrap().unwrap();
             assert_eq!(architecture.name, *name);
@@ -397,13 +375,6 @@ mod tests {
     }
 
     #[test]
-    fn a_capped_exponential_begins_again_at_one() {
-        let schedule = Schedule::Exponential { base: 2, layers: 7, cap: Some(4) };
-        let list = Dilations::Schedule(schedule).list().unwrap();
-        assert_eq!(list, [1, 2, 4, 1, 2, 4, 1]);
-    }
-
-    #[test]
     fn bad_files_are_refused_with_line_and_key() {
         let good = "name = 'x'\nchannels = 8\nactivation = 'relu'\nstem = { kernel = 1 }\n\
                     head = { outputs = ['a'] }\n[[stack]]\nblock = 'residual'\nkernel = 3\n\
@@ -422,6 +393,13 @@ mod tests {
             ("channels = 8", "channels = 99999999", "99999999 channels"),
             ("['a']", "[]", "0 channels"),
             ("name", "na me", "line 1, column"),
+            (
+                "kernel = 3",
+                "kernel = 3\nepsilon = 1e-3",
+                "stack 1: this block has no use for `epsilon`",
+            ),
+            ("kernel = 3", "kernel = 3\nwidth = 4", "stack 1: this block has no use for `width`"),
+            ("[1, 2]", "{ schedule = 'hdc', patern = [1] }", "unknown field `patern`"),
         ] {
             let text = good.replacen(from, to, 1);
             let result = Architecture::from_toml(&text).and_then(|a| a.graph());

@@ -89,6 +89,29 @@ pub fn look_and_mix_unit(
     g.add(format!("{name}.add"), Op::Add, &[x, y])
 }
 
+/// Residual bottleneck, a dilated convolution into fewer channels and a pointwise one back
+/// (Basenji2; networks.md 4): `x + norm(mix(act(norm(look(act(x))))))`.
+///
+/// Nodes `NAME.{act1,look,norm1,act2,mix,norm2,add}`.
+pub fn bottleneck_unit(
+    g: &mut GraphBuilder,
+    name: &str,
+    x: NodeId,
+    taps: Dilated,
+    width: usize,
+    function: Activation,
+    epsilon: f64,
+) -> Result<NodeId> {
+    let channels = g.channels(x);
+    let y = g.add(format!("{name}.act1"), Op::Activation { function }, &[x])?;
+    let y = g.add(format!("{name}.look"), taps.conv(width), &[y])?;
+    let y = g.add(format!("{name}.norm1"), Op::BatchNorm { epsilon }, &[y])?;
+    let y = g.add(format!("{name}.act2"), Op::Activation { function }, &[y])?;
+    let y = g.add(format!("{name}.mix"), Op::pointwise(channels), &[y])?;
+    let y = g.add(format!("{name}.norm2"), Op::BatchNorm { epsilon }, &[y])?;
+    g.add(format!("{name}.add"), Op::Add, &[x, y])
+}
+
 /// What a gated unit gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gated {

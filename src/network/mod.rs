@@ -9,6 +9,7 @@ pub mod facts;
 pub mod graph;
 pub mod op;
 pub mod ranges;
+pub mod schedule;
 
 pub use architecture::Architecture;
 pub use facts::Facts;
