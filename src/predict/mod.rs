@@ -1,1 +1,302 @@
-//! placeholder
+//! The main job: regions of a reference in, base-resolution tracks out.
+//!
+//! [`predict`] is the whole walk: regions become tiles ([`tiles`]), tiles become letters and values
+//! ([`stitch`], [`pipeline`]), values become tracks and tables ([`outputs`]).
+
+mod letters;
+mod outputs;
+mod pipeline;
+mod settings;
+mod stitch;
+mod tiles;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::genome::sequence::LetterCounts;
+use crate::genome::{Contigs, Interval, Reference, Region, Strand};
+use crate::job::Progress;
+use crate::job::journal::{Checkpoint, Settings};
+use crate::job::output::keeps_parts;
+use crate::job::summary::Written;
+use crate::model::Track;
+use crate::track::Style;
+use letters::Letters;
+use outputs::Outputs;
+use std::path::PathBuf;
+use std::str::FromStr;
+use tiles::{Sizing, Tile};
+
+/// Bytes that the working buffers of one thread may take unless the request says otherwise.
+pub const MEMORY_PER_THREAD: u64 = 256 << 20;
+
+/// Which strand the network reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strands {
+    /// The reference as written.
+    #[default]
+    Plus,
+    /// Its reverse complement.
+    Minus,
+    /// Both, one after the other.
+    Both,
+    /// Each region's own; a region without one is an error.
+    Bed,
+}
+
+impl Strands {
+    /// The strands that outputs are opened for.
+    fn read(self) -> &'static [Strand] {
+        match self {
+            Self::Plus => &[Strand::Plus],
+            Self::Minus => &[Strand::Minus],
+            Self::Both | Self::Bed => &[Strand::Plus, Strand::Minus],
+        }
+    }
+}
+
+impl FromStr for Strands {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "+" | "plus" => Ok(Self::Plus),
+            "-" | "minus" => Ok(Self::Minus),
+            "both" => Ok(Self::Both),
+            "bed" => Ok(Self::Bed),
+            _ => Err(Error::usage("no such strand")
+                .found(text)
+                .expected("+ (plus), - (minus), both or bed")),
+        }
+    }
+}
+
+/// What to predict and where to write it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Regions in any order, which may overlap; each base is computed and written once.
+    pub regions: Vec<Region>,
+    /// Which strand the network reads.
+    pub strands: Strands,
+    /// The tracks that the engine was built for, in its order.
+    pub tracks: Vec<Track>,
+    /// Where the tracks go: `-` or a name that [`crate::track::name`] knows.
+    pub output: Option<PathBuf>,
+    /// Where the region table goes.
+    pub table: Option<PathBuf>,
+    /// How the values of the tracks are written.
+    pub style: Style,
+    /// Tile length in bases; chosen from work and memory when not given. Never changes a value.
+    pub tile: Option<u64>,
+    /// Bytes that the working buffers of one thread may take when the tile length is chosen.
+    pub memory_per_thread: u64,
+    /// Tiles that the engine computes at a time.
+    pub threads: usize,
+    /// Continue an interrupted run of the same request, if one left its parts.
+    pub resume: bool,
+    /// What else decides the values, such as the hash of the model; compared when resuming.
+    pub identity: Settings,
+}
+
+impl Request {
+    /// A request for these regions and tracks with every other setting at its default; it still
+    /// needs an output or a table.
+    pub fn new(regions: Vec<Region>, tracks: Vec<Track>) -> Self {
+        Self {
+            regions,
+            strands: Strands::default(),
+            tracks,
+            output: None,
+            table: None,
+            style: Style::default(),
+            tile: None,
+            memory_per_thread: MEMORY_PER_THREAD,
+            threads: 1,
+            resume: false,
+            identity: Settings::new(),
+        }
+    }
+
+    /// Each region with each strand that is read of it, in the order of the regions.
+    fn reads(&self) -> impl Iterator<Item = (&Region, Strand)> {
+        self.regions.iter().flat_map(|region| {
+            let own =
+                |&strand: &Strand| self.strands != Strands::Bed || region.strand == Some(strand);
+            self.strands.read().iter().copied().filter(own).map(move |strand| (region, strand))
+        })
+    }
+
+    /// Refuses what cannot be meant, before any work.
+    fn check(&self, contigs: &Contigs) -> Result<()> {
+        if self.output.is_none() && self.table.is_none() {
+            return Err(Error::usage("nothing to write").remedy("name an output or a table"));
+        }
+        if let (Some(output), Some(table)) = (&self.output, &self.table)
+            && output == table
+        {
+            return Err(Error::usage("tracks and table cannot go to one place").at(output));
+        }
+        if self.resume && self.table.is_some() {
+            return Err(Error::usage("a region table cannot be resumed")
+                .remedy("leave out --resume, or write the table in a run of its own"));
+        }
+        if self.tracks.is_empty() {
+            return Err(Error::usage("no track is chosen"));
+        }
+        if self.tile == Some(0) {
+            return Err(Error::usage("a tile has at least one base").found(0));
+        }
+        for Region { interval: Interval { contig, start, end }, name, strand } in &self.regions {
+            let name = || name.clone().unwrap_or_else(|| format!("{start}-{end}"));
+            if contig.0 >= contigs.len() || start >= end || *end > contigs.length(*contig) {
+                return Err(Error::new("a region does not lie inside its contig").found(name()));
+            }
+            if self.strands == Strands::Bed && strand.is_none() {
+                return Err(Error::new("a region has no strand of its own")
+                    .found(name())
+                    .expected("+ or - in column 6 of every region")
+                    .remedy("add it, or choose --strand +, - or both"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The bases that are read on a strand.
+    fn spans(&self, strand: Strand) -> Vec<Interval> {
+        let reads = self.reads().filter(|&(_, read)| read == strand);
+        tiles::union(reads.map(|(region, _)| region.interval))
+    }
+}
+
+/// What came out.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Regions that were asked for.
+    pub regions: u64,
+    /// Bases that were asked for, each once per strand.
+    pub bases: u64,
+    /// How many of them an interrupted run had already written.
+    pub resumed: u64,
+    /// Stretches that the network ran over.
+    pub tiles: u64,
+    /// Letters other than A, C, G, T and N among the bases.
+    pub letters: LetterCounts,
+    /// What was written.
+    pub outputs: Vec<Written>,
+}
+
+/// Computes the tracks of a request and writes them. The engine must have been built for exactly
+/// `request.tracks`. The bytes of the outputs depend on the model, the reference and the request's
+/// regions, strands and style alone, never on tiles or threads.
+///
+/// # Errors
+/// A request that cannot be meant, any failure to read or write, a value that is no finite number,
+/// or a signal. No output has its name then; after a signal or on a full disk the partial ones are
+/// kept for `resume`.
+pub fn predict(
+    reference: &mut Reference,
+    engine: &dyn Engine,
+    request: &Request,
+    progress: &Progress,
+) -> Result<Report> {
+    request.check(reference.contigs())?;
+    let settings = settings::of(request, reference, engine)?;
+    let contigs = reference.contigs().clone();
+    let (mut outputs, done) = Outputs::open(request, &contigs, &settings)?;
+    let mut report = Report { regions: request.regions.len() as u64, ..Report::default() };
+    let computed = compute(reference, engine, request, progress, &mut outputs, done, &mut report);
+    progress.finish();
+    match computed {
+        Ok(()) => {
+            report.outputs = outputs.finish()?;
+            Ok(report)
+        }
+        Err(error) => {
+            outputs.abandon(keeps_parts(&error));
+            Err(error)
+        }
+    }
+}
+
+fn compute(
+    reference: &mut Reference,
+    engine: &dyn Engine,
+    request: &Request,
+    progress: &Progress,
+    outputs: &mut Outputs,
+    done: Option<Checkpoint>,
+    report: &mut Report,
+) -> Result<()> {
+    let all = plan(request, reference.contigs(), engine);
+    report.bases = all.iter().map(Tile::bases).sum();
+    let mut letters = Letters::new(request.spans(Strand::Plus));
+    let tiles = match &done {
+        None => all,
+        Some(done) => {
+            let (finished, left) = split(all, done, reference.contigs())?;
+            report.resumed = finished.iter().map(Tile::bases).sum();
+            finished.iter().try_for_each(|tile| letters.count_only(tile, reference))?;
+            tracing::info!("resuming after {} of {} bases", report.resumed, report.bases);
+            left
+        }
+    };
+    report.tiles = tiles.len() as u64;
+    progress.start(tiles.iter().map(Tile::len).sum());
+    let source = pipeline::Source {
+        reference,
+        engine,
+        threads: request.threads,
+        letters: &mut letters,
+        progress,
+    };
+    pipeline::run(source, tiles, |piece| outputs.write(&piece, &request.tracks))?;
+    report.letters = letters.report(reference.contigs());
+    Ok(())
+}
+
+/// The tiles of a request in the order in which they are written.
+fn plan(request: &Request, contigs: &Contigs, engine: &dyn Engine) -> Vec<Tile> {
+    let spans: Vec<(Strand, Vec<Interval>)> =
+        [Strand::Plus, Strand::Minus].map(|strand| (strand, request.spans(strand))).into();
+    let reach = engine.reach();
+    let overhead = engine.overhead_positions();
+    let length = request.tile.unwrap_or_else(|| {
+        Sizing {
+            total: spans.iter().flat_map(|(_, spans)| spans).map(Interval::len).sum(),
+            threads: request.threads as u64,
+            memory: request.memory_per_thread,
+            bytes_per_position: engine.bytes_per_position(),
+            context: reach.left + reach.right,
+            overhead,
+        }
+        .length()
+    });
+    let cut = |(strand, spans): &(Strand, Vec<Interval>)| {
+        tiles::cut(spans, *strand, contigs, length, overhead)
+    };
+    let tiles: Vec<Tile> = spans.iter().flat_map(cut).collect();
+    tracing::debug!("{} tiles of at most {length} bases", tiles.len());
+    tiles
+}
+
+/// Splits tiles into those that lie before a checkpoint and those after it.
+fn split(tiles: Vec<Tile>, done: &Checkpoint, contigs: &Contigs) -> Result<(Vec<Tile>, Vec<Tile>)> {
+    let contig = contigs.iter().find(|(_, name, _)| *name == done.contig);
+    let strand = [Strand::Plus, Strand::Minus].into_iter().find(|s| s.symbol() == done.strand);
+    let (Some((contig, ..)), Some(strand)) = (contig, strand) else {
+        return Err(Error::new("the journal names an unknown contig or strand")
+            .found(format!("{} {}", done.contig, done.strand))
+            .remedy("run again without --resume"));
+    };
+    let (mut finished, mut left) = (Vec::new(), Vec::new());
+    for tile in tiles {
+        match (tile.strand, tile.contig).cmp(&(strand, contig)) {
+            std::cmp::Ordering::Less => finished.push(tile),
+            std::cmp::Ordering::Greater => left.push(tile),
+            std::cmp::Ordering::Equal => {
+                finished.extend(tile.clone().before(done.end));
+                left.extend(tile.after(done.end));
+            }
+        }
+    }
+    Ok((finished, left))
+}

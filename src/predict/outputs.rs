@@ -1,0 +1,258 @@
+//! All outputs of one prediction: a file per track and strand, the region table, the journal.
+
+use super::stitch::Piece;
+use super::{Request, Strands};
+use crate::error::{Error, Result};
+use crate::genome::{ContigId, Contigs, Strand};
+use crate::job::journal::{Checkpoint, Journal, Settings};
+use crate::job::output::{OutputFile, commit_all, keeps_parts};
+use crate::job::summary::Written;
+use crate::model::{Track, TrackStrand};
+use crate::track::name::{Format, Label, track_paths};
+use crate::track::{self, CHUNK, RegionTable, Segment, Sink};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Opened before any work; becomes visible when everything is complete.
+pub struct Outputs {
+    contigs: Contigs,
+    tracks: Vec<TrackFile>,
+    table: Option<Table>,
+    journal: Option<Journal>,
+    /// Where the last values went: strand, contig and one past the last base.
+    last: Option<(Strand, ContigId, u64)>,
+}
+
+/// The file of one track, read on one strand.
+struct TrackFile {
+    path: PathBuf,
+    /// Index into the request's tracks.
+    track: usize,
+    read: Strand,
+    sink: Box<dyn Sink>,
+}
+
+struct Table {
+    path: PathBuf,
+    rows: RegionTable,
+    file: OutputFile,
+    bgzip: bool,
+}
+
+impl Outputs {
+    /// Opens all outputs. When an interrupted run is continued, also tells up to where it is done.
+    ///
+    /// # Errors
+    /// A name that cannot be meant, a file that cannot be opened, or an interrupted run with other
+    /// settings.
+    pub fn open(
+        request: &Request,
+        contigs: &Contigs,
+        settings: &Settings,
+    ) -> Result<(Self, Option<Checkpoint>)> {
+        let files = track_files(request)?;
+        let journal_part = match files.first() {
+            Some((path, ..)) => OutputFile::part_of(path)?,
+            None => None,
+        };
+        let kept = match (&journal_part, request.resume) {
+            (Some(part), true) => {
+                let lengths: Vec<u64> =
+                    files.iter().map(|(path, ..)| part_length(path)).collect::<Result<_>>()?;
+                Journal::resume(part, settings, &lengths)?
+            }
+            (None, true) => {
+                return Err(Error::usage("only tracks in regular files can be resumed"));
+            }
+            (_, false) => None,
+        };
+        let (journal, done) = kept.unzip();
+        let done = done.flatten();
+        let resumed = journal.is_some();
+        let mut outputs =
+            Self { contigs: contigs.clone(), tracks: Vec::new(), table: None, journal, last: None };
+        let opened = outputs.open_all(request, files, done.as_ref()).and_then(|()| {
+            if let (None, Some(part)) = (&outputs.journal, &journal_part) {
+                outputs.journal = Some(Journal::create(part, settings)?);
+            }
+            Ok(())
+        });
+        match opened {
+            Ok(()) => Ok((outputs, done)),
+            // What could be resumed before this failure can be resumed after it.
+            Err(error) => {
+                outputs.abandon(resumed);
+                Err(error)
+            }
+        }
+    }
+
+    fn open_all(
+        &mut self,
+        request: &Request,
+        files: Vec<(PathBuf, usize, Strand)>,
+        done: Option<&Checkpoint>,
+    ) -> Result<()> {
+        for (number, (path, track, read)) in files.into_iter().enumerate() {
+            let kept = done.map(|done| done.bytes[number]);
+            let sink = track::open(&path, &self.contigs, &request.style, kept)?;
+            self.tracks.push(TrackFile { path, track, read, sink });
+        }
+        self.table = request.table.as_ref().map(|path| Table::open(request, path)).transpose()?;
+        Ok(())
+    }
+
+    /// Adds the wanted values of a piece, to every file of its strand.
+    ///
+    /// # Errors
+    /// Any failure to write, or a value that is no finite number.
+    pub fn write(&mut self, piece: &Piece, tracks: &[Track]) -> Result<()> {
+        let (strand, contig) = (piece.tile().strand, piece.tile().contig);
+        for wanted in &piece.tile().wanted {
+            let mut start = wanted.start;
+            while start < wanted.end {
+                let end = wanted.end.min((start / CHUNK + 1) * CHUNK);
+                let values = piece.values(start, end);
+                self.check(&values, tracks, (strand, contig, start))?;
+                self.enter((strand, contig, start), end)?;
+                for file in self.tracks.iter_mut().filter(|file| file.read == strand) {
+                    file.sink.write(Segment { contig, start, values: values[file.track] })?;
+                }
+                if let Some(table) = &mut self.table {
+                    table.rows.add(strand, contig, start, &values);
+                }
+                start = end;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes how far the outputs are complete when the walk enters another chunk.
+    fn enter(&mut self, (strand, contig, start): (Strand, ContigId, u64), end: u64) -> Result<()> {
+        let last = self.last.replace((strand, contig, end));
+        let (Some(journal), Some(last)) = (&mut self.journal, last) else { return Ok(()) };
+        let (last_strand, last_contig, last_end) = last;
+        let same = (last_strand, last_contig, (last_end - 1) / CHUNK);
+        if same == (strand, contig, start / CHUNK) {
+            return Ok(());
+        }
+        let bytes = self.tracks.iter_mut().map(|file| file.sink.checkpoint());
+        journal.record(&Checkpoint {
+            strand: last_strand.symbol(),
+            contig: self.contigs.name(last_contig).to_string(),
+            end: last_end,
+            bytes: bytes.collect::<Result<_>>()?,
+        })
+    }
+
+    /// A value that is no finite number is an error of the model, never a printed value
+    /// (networks.md 6).
+    fn check(
+        &self,
+        values: &[&[f32]],
+        tracks: &[Track],
+        (strand, contig, start): (Strand, ContigId, u64),
+    ) -> Result<()> {
+        for (track, values) in tracks.iter().zip(values) {
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                return Err(Error::new(format!(
+                    "track {} has no finite value at {}:{} on the {} strand",
+                    track.name,
+                    self.contigs.name(contig),
+                    start + at as u64 + 1,
+                    strand.name(),
+                ))
+                .found(values[at])
+                .remedy("check where the model comes from, or choose other members"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Completes every output and then gives each its name; tells what was written.
+    ///
+    /// # Errors
+    /// Any failure to write; then no output has its name.
+    pub fn finish(mut self) -> Result<Vec<Written>> {
+        if let Err(error) = self.tracks.iter_mut().try_for_each(|file| file.sink.finish()) {
+            self.abandon(keeps_parts(&error));
+            return Err(error);
+        }
+        let Self { contigs, tracks, table, journal, .. } = self;
+        let mut written = Vec::new();
+        let mut files = Vec::new();
+        for TrackFile { path, sink, .. } in tracks {
+            written.push(Written { path, records: sink.records() });
+            files.extend(sink.into_files());
+        }
+        let table = table.map(|Table { path, rows, file, bgzip }| {
+            written.push(Written { path, records: rows.records() });
+            rows.write(file, bgzip, &contigs)
+        });
+        let done = match table.transpose() {
+            Ok(table) => {
+                files.extend(table);
+                commit_all(files)
+            }
+            Err(error) => {
+                files.into_iter().for_each(|file| file.abandon(keeps_parts(&error)));
+                Err(error)
+            }
+        };
+        if let Some(journal) = journal {
+            journal.abandon(done.as_ref().is_err_and(keeps_parts));
+        }
+        done.map(|()| written)
+    }
+
+    /// Ends without outputs; their parts and the journal are removed, or kept for `--resume`.
+    pub fn abandon(self, keep: bool) {
+        for file in self.tracks {
+            file.sink.into_files().into_iter().for_each(|file| file.abandon(keep));
+        }
+        if let Some(journal) = self.journal {
+            journal.abandon(keep);
+        }
+    }
+}
+
+impl Table {
+    fn open(request: &Request, path: &Path) -> Result<Self> {
+        let bgzip = Format::of_table(path)?.bgzip;
+        let names = request.tracks.iter().map(|track| track.name.clone()).collect();
+        let rows = RegionTable::new(request.reads(), names);
+        Ok(Self { path: path.to_path_buf(), rows, file: OutputFile::create(path)?, bgzip })
+    }
+}
+
+/// Path, index of the track and strand that is read, for each track output.
+fn track_files(request: &Request) -> Result<Vec<(PathBuf, usize, Strand)>> {
+    let Some(output) = &request.output else { return Ok(Vec::new()) };
+    let strands = request.strands.read();
+    let places: Vec<(usize, Strand)> = strands
+        .iter()
+        .flat_map(|&strand| (0..request.tracks.len()).map(move |track| (track, strand)))
+        .collect();
+    let labels: Vec<Label<'_>> = places
+        .iter()
+        .map(|&(track, strand)| label(&request.tracks[track], strand, request.strands))
+        .collect();
+    let paths = track_paths(output, &labels)?;
+    Ok(paths.into_iter().zip(places).map(|(path, (track, strand))| (path, track, strand)).collect())
+}
+
+/// The strand in a file's name is the one that the numbers belong to. Numbers that belong to both
+/// have none there, unless both strands are read: then it is the one that was read.
+fn label(track: &Track, read: Strand, strands: Strands) -> Label<'_> {
+    let strand = match track.strand {
+        TrackStrand::Read => Some(read),
+        TrackStrand::Opposite => Some(read.opposite()),
+        TrackStrand::None => (strands.read().len() > 1).then_some(read),
+    };
+    Label { track: &track.name, strand }
+}
+
+fn part_length(path: &Path) -> Result<u64> {
+    let part = OutputFile::part_of(path)?;
+    Ok(part.and_then(|part| fs::metadata(part).ok()).map_or(0, |found| found.len()))
+}

@@ -1,0 +1,78 @@
+//! What decides the bytes of the outputs, for the journal: a run is resumed only under equal ones.
+
+use super::{Request, Strands};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::genome::{Reference, Strand};
+use crate::job::journal::Settings;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::fs;
+
+/// Hexadecimal digits of a hash that are kept: 64 bits tell any two inputs apart that a user has.
+const DIGITS: usize = 16;
+
+/// The settings of a run, by the names that a message uses.
+///
+/// # Errors
+/// The reference cannot be looked at.
+pub fn of(request: &Request, reference: &Reference, engine: &dyn Engine) -> Result<Settings> {
+    let style = &request.style;
+    let mut settings = request.identity.clone();
+    let mut set = |name: &str, value: String| settings.insert(name.into(), value);
+    set("program version", env!("CARGO_PKG_VERSION").into());
+    set("engine", engine.describe());
+    set("reference", reference_digest(reference)?);
+    set("regions", regions_digest(request));
+    set("strand", strand_name(request.strands).into());
+    let names: Vec<&str> = request.tracks.iter().map(|track| track.name.as_str()).collect();
+    let tracks = serde_json::to_vec(&request.tracks).expect("plain structs of ours serialise");
+    set("tracks", format!("{} ({})", names.join(", "), digest(&tracks)));
+    set("decimals", style.rounding.decimals().to_string());
+    set("min-value", style.min_value.map_or("none".into(), |least| least.to_string()));
+    set("track line", style.track_line.clone().unwrap_or_else(|| "none".into()));
+    Ok(settings)
+}
+
+/// Names and lengths of the contigs, and the size of the file; not its path, so that a copy on
+/// another disk will do.
+fn reference_digest(reference: &Reference) -> Result<String> {
+    let mut text = String::new();
+    for (_, name, length) in reference.contigs().iter() {
+        writeln!(text, "{name}\t{length}").expect("writing to a String cannot fail");
+    }
+    let path = reference.path();
+    let bytes = fs::metadata(path).map_err(|e| Error::io(path, "look at", e))?.len();
+    Ok(format!("contigs {}, {bytes} bytes", digest(text.as_bytes())))
+}
+
+/// The bases of each strand, however the regions name them.
+fn regions_digest(request: &Request) -> String {
+    let mut text = String::new();
+    for strand in [Strand::Plus, Strand::Minus] {
+        for span in request.spans(strand) {
+            let (contig, start, end) = (span.contig.0, span.start, span.end);
+            writeln!(text, "{}\t{contig}\t{start}\t{end}", strand.symbol())
+                .expect("writing to a String cannot fail");
+        }
+    }
+    digest(text.as_bytes())
+}
+
+fn strand_name(strands: Strands) -> &'static str {
+    match strands {
+        Strands::Plus => "plus",
+        Strands::Minus => "minus",
+        Strands::Both => "both",
+        Strands::Bed => "bed",
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in Sha256::digest(bytes) {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+    }
+    text.truncate(DIGITS);
+    text
+}
