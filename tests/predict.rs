@@ -5,6 +5,7 @@
 
 use atrous::engine::{Engine, Job, Values};
 use atrous::error::Kind;
+use atrous::genome::regions::Origin;
 use atrous::genome::sequence::reverse_complement;
 use atrous::genome::{ContigId, Interval, Reference, Region, Strand};
 use atrous::job::Progress;
@@ -208,7 +209,8 @@ impl Genome {
 }
 
 fn region(contig: usize, start: u64, end: u64) -> Region {
-    Region { interval: Interval { contig: ContigId(contig), start, end }, name: None, strand: None }
+    let interval = Interval { contig: ContigId(contig), start, end };
+    Region { interval, name: None, strand: None, origin: Origin::Request }
 }
 
 fn request(regions: Vec<Region>, output: &Path) -> Request {

@@ -2,6 +2,8 @@
 
 use super::{OutputFile, resources};
 use crate::error::Result;
+use crate::genome::sequence::LetterCounts;
+use crate::genome::{Contigs, ReferenceInfo};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -20,7 +22,7 @@ pub struct Summary {
     /// The models that ran.
     pub models: Vec<ModelUsed>,
     /// The reference that was read.
-    pub reference: Option<ReferenceUsed>,
+    pub reference: Option<ReferenceInfo>,
     /// Engine, device and instruction set.
     pub engine: String,
     /// Threads that computed.
@@ -33,8 +35,8 @@ pub struct Summary {
     pub tiles: u64,
     /// Input records that are not in the output, by reason.
     pub skipped: BTreeMap<String, u64>,
-    /// Predicted bases whose letter is none of A, C, G, T, N, by contig.
-    pub unknown_letters: BTreeMap<String, u64>,
+    /// Letters other than A, C, G, T and N among the predicted bases, by contig and letter.
+    pub unknown_letters: BTreeMap<String, BTreeMap<char, u64>>,
     /// What was written.
     pub outputs: Vec<Written>,
     /// Wall-clock time in seconds.
@@ -56,17 +58,6 @@ pub struct ModelUsed {
     pub sha256: String,
     /// The members that ran.
     pub members: Vec<String>,
-}
-
-/// The reference that was read.
-#[derive(Debug, Clone, Serialize)]
-pub struct ReferenceUsed {
-    /// The file.
-    pub path: PathBuf,
-    /// Number of contigs.
-    pub contigs: u64,
-    /// Number of bases of all contigs.
-    pub bases: u64,
 }
 
 /// An output that was written.
@@ -102,6 +93,14 @@ impl Summary {
         }
     }
 
+    /// Takes over the letters that were counted.
+    pub fn count_letters(&mut self, counts: &LetterCounts, contigs: &Contigs) {
+        for (contig, letter, count) in counts.iter() {
+            let name = contigs.name(contig).to_string();
+            self.unknown_letters.entry(name).or_default().insert(letter, count);
+        }
+    }
+
     /// Takes the readings of a run that began at `start`: time, CPU time, memory, speed.
     pub fn measure(&mut self, start: Instant) {
         self.seconds = start.elapsed().as_secs_f64();
@@ -132,6 +131,7 @@ impl Default for Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::genome::ContigId;
 
     #[test]
     fn a_summary_is_json_with_every_field() {
@@ -140,12 +140,16 @@ mod tests {
         let mut summary = Summary::new();
         summary.skipped.insert("EMPTY".into(), 2);
         summary.bases = 10;
+        let mut counts = LetterCounts::default();
+        counts.add(ContigId(0), b"ACRR");
+        summary.count_letters(&counts, &Contigs::new(vec![("c1".into(), 4)]));
         summary.measure(Instant::now());
         summary.write(OutputFile::create(&path).unwrap()).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(read["program"], "atrous");
         assert_eq!(read["skipped"]["EMPTY"], 2);
+        assert_eq!(read["unknown_letters"]["c1"]["R"], 2);
         assert_eq!(read["reference"], serde_json::Value::Null);
         assert!(read["bases_per_second"].as_f64().unwrap() > 0.0);
     }

@@ -145,13 +145,17 @@ impl Request {
         if self.tile == Some(0) {
             return Err(Error::usage("a tile has at least one base").found(0));
         }
-        for Region { interval: Interval { contig, start, end }, name, strand } in &self.regions {
-            let name = || name.clone().unwrap_or_else(|| format!("{start}-{end}"));
-            if contig.0 >= contigs.len() || start >= end || *end > contigs.length(*contig) {
-                return Err(Error::new("a region does not lie inside its contig").found(name()));
+        for region in &self.regions {
+            let Interval { contig, start, end } = region.interval;
+            let name = || region.name.clone().unwrap_or_else(|| format!("{start}-{end}"));
+            if contig.0 >= contigs.len() || start >= end || end > contigs.length(contig) {
+                let error = region.origin.error("a region does not lie inside its contig");
+                return Err(error.found(name()));
             }
-            if self.strands == Strands::Bed && strand.is_none() {
-                return Err(Error::new("a region has no strand of its own")
+            if self.strands == Strands::Bed && region.strand.is_none() {
+                return Err(region
+                    .origin
+                    .error("a region has no strand of its own")
                     .found(name())
                     .expected("+ or - in column 6 of every region")
                     .remedy("add it, or choose --strand +, - or both"));
