@@ -4,6 +4,7 @@
 //! reader. This room and `track` are the only users of noodles.
 
 mod aliases;
+pub mod annotation;
 mod bed;
 mod bgzip;
 pub mod contigs;
@@ -19,6 +20,7 @@ pub mod sequence;
 mod source;
 mod text;
 
+pub use annotation::{Annotation, Transcript, read_transcripts};
 pub use contigs::{ContigId, Contigs};
 pub use interval::{Interval, Strand};
 pub use reference::{Reference, ReferenceInfo};
