@@ -8,7 +8,6 @@ use atrous::genome::regions::{RegionOptions, Regions, whole_contigs, whole_refer
 use atrous::genome::regions::{parse_region, read_bed};
 use atrous::genome::{Contigs, Resolver};
 use atrous::job::progress::rate;
-use atrous::job::summary::ReferenceUsed;
 use atrous::job::{OutputFile, Summary, signal};
 use atrous::predict::{Report, Request, Strands, predict};
 use atrous::track::Style;
@@ -169,15 +168,10 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     };
     let report = predict(&mut reference, engine.as_ref(), &request, &args.run.progress())?;
 
-    let described = reference.describe();
     let mut record = Summary {
         settings: settings(&request),
         models: chosen.used,
-        reference: Some(ReferenceUsed {
-            path: described.path,
-            contigs: described.contigs as u64,
-            bases: described.bases,
-        }),
+        reference: Some(reference.describe()),
         engine: engine.describe(),
         threads,
         skipped,
@@ -279,17 +273,11 @@ fn take_report(record: &mut Summary, report: Report, contigs: &Contigs) {
     record.bases = report.bases;
     record.tiles = report.tiles;
     record.outputs = report.outputs;
-    for (contig, _, count) in report.letters.iter() {
-        *record.unknown_letters.entry(contigs.name(contig).to_string()).or_default() += count;
-    }
+    record.count_letters(&report.letters, contigs);
 }
 
 /// The last lines of the log: what was computed, where it is, how fast it went.
 fn say(record: &Summary) {
-    let unknown: u64 = record.unknown_letters.values().sum();
-    if unknown > 0 {
-        tracing::warn!("{unknown} letters other than A, C, G, T and N were read as unknown");
-    }
     for output in record.outputs.iter().filter(|output| output.path != Path::new("-")) {
         tracing::info!("{}: {}", output.path.display(), count(output.records, "line"));
     }
