@@ -36,7 +36,8 @@ ci: ## what CI runs
 
 models: ## make the models of models/ again from test-data
 	$(CARGO) run $(LOCKED) --quiet -- pwm -r test-data/human.windows.fa.gz \
-	  -a test-data/human.windows.gff3.gz --name human-splice-pwm --licence MIT --held-out \
+	  -a test-data/human.windows.gff3.gz --types mRNA,transcript --held-out \
+	  --name human-splice-pwm --licence MIT \
 	  -o models/human-splice-pwm/model.safetensors
 
 install-lite: ## install the default binary (no GPU, no libtorch) into cargo's bin folder

@@ -6,6 +6,8 @@ mod args;
 mod import;
 mod inspect;
 mod log;
+mod predict;
+mod pwm;
 
 use clap::{Parser, Subcommand};
 
@@ -21,16 +23,20 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Predict(predict::PredictArgs),
     Import(import::ImportArgs),
     Inspect(inspect::InspectArgs),
+    Pwm(pwm::PwmArgs),
 }
 
 impl Cli {
     /// Runs the chosen subcommand.
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::Predict(args) => predict::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Inspect(args) => inspect::run(&args),
+            Command::Pwm(args) => pwm::run(&args),
         }
     }
 }

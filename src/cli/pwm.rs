@@ -2,7 +2,7 @@
 
 use super::args::ReferenceArgs;
 use anyhow::Result;
-use atrous::genome::annotation;
+use atrous::genome::annotation::{Annotation, read_transcripts};
 use atrous::job::OutputFile;
 use atrous::model::pwm::{HeldOut, Matrix, Settings, SplicePwm, SpliceSites, held_out};
 use atrous::model::{Provenance, SourceFile, file};
@@ -23,6 +23,9 @@ pub struct PwmArgs {
     /// Gene models: GFF3 or GTF, plain or gzipped.
     #[arg(short, long, value_name = "GFF3|GTF")]
     annotation: PathBuf,
+    /// Feature types that count as transcripts; default: mRNA, transcript, and whatever has exons.
+    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    types: Option<Vec<String>>,
     /// Model file to write; `-` for standard output.
     #[arg(short, long, value_name = "MODEL.safetensors")]
     output: PathBuf,
@@ -76,8 +79,8 @@ pub fn run(args: &PwmArgs) -> Result<()> {
         pseudo_count: args.matrices.pseudo_count,
     };
     let (mut reference, resolver) = args.reference.open()?;
-    let genes = annotation::read(&args.annotation, &resolver)?;
-    let sites = SpliceSites::new(genes.introns(), genes.transcripts());
+    let genes = read_transcripts(&args.annotation, &resolver, args.types.as_deref())?;
+    let sites = sites_of(&genes);
     let pwm = SplicePwm::learn(&mut reference, &sites, &settings)?;
     say(&pwm);
     if args.held_out {
@@ -95,6 +98,13 @@ pub fn run(args: &PwmArgs) -> Result<()> {
     file::write(&model, &mut output).map_err(|error| error.at(&args.output))?;
     output.commit()?;
     Ok(())
+}
+
+fn sites_of(genes: &Annotation) -> SpliceSites {
+    let transcripts = || genes.transcripts.iter();
+    let introns = transcripts()
+        .flat_map(|transcript| transcript.introns().map(|intron| (intron, transcript.strand)));
+    SpliceSites::new(introns, transcripts().map(|t| (t.span(), t.strand)))
 }
 
 /// How the model was made, for the model file.

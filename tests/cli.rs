@@ -1,0 +1,519 @@
+//! The program as a user meets it: flags, outputs, messages, exit codes; on real small files.
+
+use assert_cmd::Command;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tempfile::TempDir;
+
+const MODEL: &str = "models/human-splice-pwm/model.safetensors";
+const HUMAN: &str = "test-data/human.windows.fa.gz";
+const GENES: &str = "test-data/human.windows.gff3.gz";
+const YEAST: &str = "test-data/yeast.chrI.fa.gz";
+
+fn atrous(arguments: &[&str]) -> Command {
+    let mut command = assert_cmd::cargo::cargo_bin_cmd!("atrous");
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
+    command
+}
+
+/// What a run left on stderr and as its exit code.
+fn outcome(command: &mut Command) -> (i32, String) {
+    let output = command.output().expect("atrous starts");
+    let message = String::from_utf8(output.stderr).expect("UTF-8 on stderr");
+    (output.status.code().expect("ends by itself"), message)
+}
+
+fn succeeds(arguments: &[&str]) -> String {
+    let (code, message) = outcome(&mut atrous(arguments));
+    assert_eq!(code, 0, "{arguments:?}: {message}");
+    message
+}
+
+/// `predict` with the demo model and these arguments.
+fn predict(arguments: &[&str]) -> Vec<String> {
+    let fixed = ["predict", "-m", MODEL];
+    fixed.iter().chain(arguments).map(ToString::to_string).collect()
+}
+
+/// Runs `predict` into a file of a new folder and returns its bytes.
+fn predicted(arguments: &[&str]) -> Vec<u8> {
+    let folder = TempDir::new().unwrap();
+    let output = path_text(&folder.path().join("out.bedGraph"));
+    let arguments = predict(&[arguments, &["--track", "donor", "-o", &output]].concat());
+    succeeds(&strs(&arguments));
+    fs::read(output).unwrap()
+}
+
+fn strs(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
+}
+
+fn path_text(path: &Path) -> String {
+    path.to_str().expect("UTF-8 path").to_string()
+}
+
+fn listing(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn unzipped(path: impl AsRef<Path>) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let mut bytes = Vec::new();
+    flate2::read::MultiGzDecoder::new(fs::File::open(path).unwrap())
+        .read_to_end(&mut bytes)
+        .unwrap();
+    bytes
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let output = atrous(&["--version"]).output().unwrap();
+    let expected = concat!("atrous ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+}
+
+#[test]
+fn every_command_shows_examples_in_its_help() {
+    for command in [&["predict"][..], &["import"], &["inspect"], &["pwm"], &[]] {
+        let output = atrous(&[command, &["--help"]].concat()).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && help.contains("Examples:\n  atrous "), "{command:?}");
+    }
+}
+
+#[test]
+fn the_demo_model_is_made_again_byte_for_byte() {
+    let folder = TempDir::new().unwrap();
+    let output = path_text(&folder.path().join("model.safetensors"));
+    let message = succeeds(&[
+        "pwm",
+        "-r",
+        HUMAN,
+        "-a",
+        GENES,
+        "--types",
+        "mRNA,transcript",
+        "--held-out",
+        "--name",
+        "human-splice-pwm",
+        "--licence",
+        "MIT",
+        "-o",
+        &output,
+    ]);
+    // 109 donors (108 GT) and 108 acceptors (108 AG) were counted when the data were prepared
+    // (test-data/README.md, human.windows.gff3.gz).
+    assert!(message.contains("donor: 109 sites, 108 with GT"), "{message}");
+    assert!(message.contains("acceptor: 108 sites, 108 with AG"), "{message}");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL);
+    assert!(fs::read(output).unwrap() == fs::read(kept).unwrap(), "run `make models`");
+}
+
+#[test]
+fn the_demo_job_writes_tracks_indexes_table_and_summary() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| path_text(&folder.path().join(name));
+    let (tracks, table, summary) = (at("s.bedGraph.gz"), at("genes.tsv"), at("run.json"));
+    let bed = "test-data/human.genes.bed";
+    let arguments = predict(&[
+        "-r",
+        HUMAN,
+        "--regions",
+        bed,
+        "--strand",
+        "bed",
+        "-o",
+        &tracks,
+        "--table",
+        &table,
+        "--summary",
+        &summary,
+    ]);
+    let message = succeeds(&strs(&arguments));
+    assert!(message.contains("bases/s"), "{message}");
+    assert_eq!(
+        listing(folder.path()),
+        [
+            "genes.tsv",
+            "run.json",
+            "s.acceptor.minus.bedGraph.gz",
+            "s.acceptor.minus.bedGraph.gz.tbi",
+            "s.acceptor.plus.bedGraph.gz",
+            "s.acceptor.plus.bedGraph.gz.tbi",
+            "s.donor.minus.bedGraph.gz",
+            "s.donor.minus.bedGraph.gz.tbi",
+            "s.donor.plus.bedGraph.gz",
+            "s.donor.plus.bedGraph.gz.tbi",
+        ]
+    );
+    let rows = fs::read_to_string(&table).unwrap();
+    let genes: Vec<_> = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(bed))
+        .unwrap()
+        .lines()
+        .map(|line| line.split('\t').nth(3).unwrap().to_string())
+        .collect();
+    assert_eq!(rows.lines().count(), genes.len() + 1);
+    assert!(genes.iter().all(|gene| rows.contains(gene.as_str())), "{rows}");
+    let summary: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
+    // Sum of the lengths of human.genes.bed, whose genes do not overlap.
+    assert_eq!(summary["bases"], 244_019);
+    assert_eq!(summary["regions"], 13);
+    assert_eq!(summary["models"][0]["name"], "human-splice-pwm");
+    for key in ["version", "engine", "threads", "seconds", "peak_memory_bytes", "skipped"] {
+        assert!(summary.get(key).is_some(), "no {key} in {summary}");
+    }
+}
+
+#[test]
+fn threads_and_tiles_never_change_a_byte() {
+    let expected = predicted(&["-r", YEAST]);
+    assert!(expected.len() > 1_000_000, "{} bytes for 230 kb", expected.len());
+    for threads in ["1", "2"] {
+        for tile in ["3000", "20000", "100000"] {
+            let bytes = predicted(&["-r", YEAST, "--threads", threads, "--tile", tile]);
+            assert!(bytes == expected, "{threads} threads, tiles of {tile} bases");
+        }
+    }
+}
+
+#[test]
+fn one_region_and_the_same_bases_in_pieces_give_the_same_bytes() {
+    let whole = predicted(&["-r", YEAST, "--region", "chrI:1-150,000"]);
+    let folder = TempDir::new().unwrap();
+    let bed = folder.path().join("pieces.bed");
+    // In any order, overlapping, and cut at odd places.
+    fs::write(&bed, "chrI\t99999\t150000\nchrI\t0\t777\nchrI\t500\t50001\nchrI\t50001\t99999\n")
+        .unwrap();
+    assert!(predicted(&["-r", YEAST, "--regions", &path_text(&bed)]) == whole);
+    let halves = ["--region", "chrI:1-70001", "--region", "chrI:70,002-150000"];
+    assert!(predicted(&[&["-r", YEAST][..], &halves].concat()) == whole);
+}
+
+#[test]
+fn plain_and_bgzipped_fasta_give_the_same_bytes() {
+    let folder = TempDir::new().unwrap();
+    let plain = folder.path().join("chrI.fa");
+    fs::write(&plain, unzipped(YEAST)).unwrap();
+    let region = ["--region", "chrI:200,001-230,218"];
+    let from_plain = predicted(&[&["-r", &path_text(&plain)][..], &region].concat());
+    assert!(from_plain == predicted(&[&["-r", YEAST][..], &region].concat()));
+    assert_eq!(listing(folder.path()), ["chrI.fa"], "no index is written unless asked for");
+    predicted(&["-r", &path_text(&plain), "--region", "chrI:1-10", "--write-fai"]);
+    assert_eq!(listing(folder.path()), ["chrI.fa", "chrI.fa.fai"]);
+}
+
+#[test]
+fn regions_come_from_stdin_and_tracks_go_to_stdout() {
+    let region = ["-r", YEAST, "--region", "chrI:101-2100"];
+    let expected = predicted(&region);
+    let to_stdout = predict(&["-r", YEAST, "--regions", "-", "--track", "donor", "-o", "-"]);
+    let output = atrous(&strs(&to_stdout)).write_stdin("chrI\t100\t2100\n").output().unwrap();
+    assert!(output.status.success());
+    assert!(output.stdout == expected);
+    let zipped = TempDir::new().unwrap();
+    let file = path_text(&zipped.path().join("out.bedGraph.gz"));
+    let arguments = predict(&[&region[..], &["--track", "donor", "-o", &file]].concat());
+    succeeds(&strs(&arguments));
+    assert!(unzipped(&file) == expected);
+}
+
+#[test]
+fn strands_are_chosen_by_sign_or_by_the_bed_file() {
+    let region = ["-r", YEAST, "--region", "chrI:101-2100"];
+    let minus = predicted(&[&region[..], &["--strand", "-"]].concat());
+    assert!(minus == predicted(&[&region[..], &["--strand=-"]].concat()));
+    assert!(minus != predicted(&region));
+    let folder = TempDir::new().unwrap();
+    let bed = path_text(&folder.path().join("one.bed"));
+    fs::write(&bed, "chrI\t100\t2100\tx\t0\t-\n").unwrap();
+    // A BED file may hold both strands, so each has its file.
+    let own = path_text(&folder.path().join("own.bedGraph"));
+    let arguments = ["-r", YEAST, "--regions", &bed, "--strand", "bed", "--track", "donor"];
+    succeeds(&strs(&predict(&[&arguments[..], &["-o", &own]].concat())));
+    assert!(fs::read(folder.path().join("own.donor.minus.bedGraph")).unwrap() == minus);
+    assert!(fs::read(folder.path().join("own.donor.plus.bedGraph")).unwrap().is_empty());
+    let both = path_text(&folder.path().join("both.bedGraph"));
+    let arguments = [&region[..], &["--strand", "both", "--track", "donor", "-o", &both]].concat();
+    succeeds(&strs(&predict(&arguments)));
+    let of = |strand| fs::read(folder.path().join(format!("both.donor.{strand}.bedGraph")));
+    assert!(of("minus").unwrap() == minus);
+    assert!(of("plus").unwrap() == predicted(&region));
+}
+
+#[test]
+fn the_oracle_and_every_instruction_set_agree_to_the_printed_digit_or_next_to_it() {
+    let region = ["-r", YEAST, "--region", "chrI:30,001-32,000", "--decimals", "3"];
+    let values = |bytes: &[u8]| -> Vec<(u64, u64, f64)> {
+        let text = std::str::from_utf8(bytes).unwrap();
+        text.lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| {
+                let columns: Vec<&str> = line.split('\t').collect();
+                let number = |i: usize| columns[i].parse::<f64>().unwrap();
+                (columns[1].parse().unwrap(), columns[2].parse().unwrap(), number(3))
+            })
+            .collect()
+    };
+    let per_base = |bytes: &[u8]| -> Vec<f64> {
+        let runs = values(bytes);
+        runs.iter().flat_map(|&(start, end, value)| (start..end).map(move |_| value)).collect()
+    };
+    let truth = per_base(&predicted(&[&region[..], &["--engine", "oracle"]].concat()));
+    assert_eq!(truth.len(), 2000);
+    for isa in ["auto", "portable"] {
+        let found = per_base(&predicted(&[&region[..], &["--cpu-isa", isa]].concat()));
+        let worst = truth.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(worst <= 0.0011, "{isa}: {worst}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let arguments = predict(&["-r", YEAST, "--track", "donor", "-o", "-", "-q"]);
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("atrous"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(&arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut head = [0; 64];
+    child.stdout.take().unwrap().read_exact(&mut head).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_a_failure_and_no_device_is_renamed_over() {
+    for output in ["/dev/full", "/dev/stdout"] {
+        let arguments = predict(&["-r", YEAST, "--track", "donor", "-o", output]);
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let status = std::process::Command::new(assert_cmd::cargo::cargo_bin!("atrous"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(&arguments)
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let message = String::from_utf8(status.stderr).unwrap();
+        assert_eq!(status.status.code(), Some(1), "{output}: {message}");
+        assert!(message.to_lowercase().contains("no space left"), "{output}: {message}");
+    }
+    use std::os::unix::fs::FileTypeExt;
+    assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
+}
+
+#[test]
+fn messages_can_be_silent_or_json() {
+    let region = ["-r", YEAST, "--region", "chrI:1-100", "--track", "donor", "-o", "-"];
+    let (_, quiet) = outcome(&mut atrous(&strs(&predict(&[&region[..], &["-q"]].concat()))));
+    assert_eq!(quiet, "");
+    let json = predict(&[&region[..], &["--log-format", "json"]].concat());
+    let (_, lines) = outcome(&mut atrous(&strs(&json)));
+    assert!(lines.lines().count() > 0);
+    for line in lines.lines() {
+        let message: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(message["message"].is_string() && message["level"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn an_empty_region_file_is_refused_unless_allowed() {
+    let folder = TempDir::new().unwrap();
+    let bed = path_text(&folder.path().join("none.bed"));
+    fs::write(&bed, "# nothing\n").unwrap();
+    let output = path_text(&folder.path().join("out.bedGraph"));
+    let arguments = predict(&["-r", YEAST, "--regions", &bed, "--track", "donor", "-o", &output]);
+    let (code, message) = outcome(&mut atrous(&strs(&arguments)));
+    assert_eq!(code, 1, "{message}");
+    assert!(message.contains("--allow-empty"), "{message}");
+    assert_eq!(listing(folder.path()), ["none.bed"]);
+    succeeds(&[&strs(&arguments)[..], &["--allow-empty"]].concat());
+    let text = fs::read_to_string(&output).unwrap();
+    assert!(text.lines().all(|line| line.starts_with('#')), "{text}");
+}
+
+#[test]
+fn requests_that_cannot_be_meant_are_refused_with_exit_code_2() {
+    let folder = TempDir::new().unwrap();
+    let output = path_text(&folder.path().join("out.bedGraph"));
+    let base = ["-r", YEAST, "--region", "chrI:1-100"];
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "--output"),
+        (&["-o", &output, "--no-such-flag"], "--no-such-flag"),
+        (&["-o", &output, "--contigs", "chrI"], "--contigs"),
+        (&["-o", "-"], "donor"),
+        (&["-o", &output, "--strand", "bed"], "--regions"),
+        (&["-o", &output, "--strand", "up"], "up"),
+        (&["-o", &output, "--track", "exon"], "acceptor"),
+        (&["-o", &output, "--member", "7"], "pwm"),
+        (&["-o", &output, "--decimals", "99"], "decimals"),
+        (&["-o", &output, "--tile", "0"], "tile"),
+        (&["-o", &output, "--threads", "0"], "threads"),
+        (&["-o", &output, "--engine", "oracle", "--cpu-isa", "portable"], "--cpu-isa"),
+        (&["-o", "out.bigwig"], "bedGraph"),
+        (&["-o", &output, "--table", "genes.xls"], "tsv"),
+        (&["-o", "-", "--track", "donor", "--resume"], "resume"),
+        (&["-o", &output, "--min-value", "NaN"], "min"),
+    ];
+    for (arguments, expected) in cases {
+        let arguments = predict(&[&base[..], arguments].concat());
+        let (code, message) = outcome(&mut atrous(&strs(&arguments)));
+        assert_eq!(code, 2, "{arguments:?}: {message}");
+        assert!(message.contains(expected), "{message:?} should say {expected:?}");
+        assert!(listing(folder.path()).is_empty(), "{arguments:?} left a file");
+    }
+}
+
+/// A bad input, how it is passed, and what the one error line must say.
+struct Bad {
+    name: &'static str,
+    content: Vec<u8>,
+    flag: &'static str,
+    says: &'static [&'static str],
+}
+
+fn bad(
+    name: &'static str,
+    content: impl Into<Vec<u8>>,
+    flag: &'static str,
+    says: &'static [&'static str],
+) -> Bad {
+    Bad { name, content: content.into(), flag, says }
+}
+
+#[test]
+fn bad_input_gives_one_error_line_and_no_output() {
+    let model = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL)).unwrap();
+    let yeast = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(YEAST)).unwrap();
+    let half = yeast[..yeast.len() / 2].to_vec();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, b">chrI\nACGT\n").unwrap();
+    let huge = [&u64::MAX.to_le_bytes()[..], b"{}"].concat();
+    let cases = [
+        bad(
+            "swapped.bed",
+            "chrI\t1\t5\nchrI\t90\t40\n",
+            "--regions",
+            &["swapped.bed:2:", "90", "40"],
+        ),
+        bad("beyond.bed", "chrI\t0\t230219\n", "--regions", &["beyond.bed:1:", "230218", "--clip"]),
+        bad(
+            "unknown.bed",
+            "chrI\t1\t5\nchrQ\t1\t5\n",
+            "--regions",
+            &["chrQ", "--skip-unknown-contigs"],
+        ),
+        bad("none.bed", "ctg1\t1\t5\nctg2\t1\t5\n", "--regions", &["ctg1", "chrI", "--aliases"]),
+        bad("text.bed", "chrI\t1\tfive\n", "--regions", &["text.bed:1:", "five"]),
+        bad("columns.bed", "chrI\t1\n", "--regions", &["columns.bed:1:"]),
+        bad("empty.fa", "", "-r", &["empty.fa", "empty"]),
+        bad("ragged.fa", ">a\nACGT\nAC\nACGT\n", "-r", &["ragged.fa:", "line"]),
+        bad("text.fa", "no header\n", "-r", &["text.fa"]),
+        bad("twice.fa", ">a\nACGT\n>a\nACGT\n", "-r", &["twice.fa", "a"]),
+        bad("gzip.fa.gz", gzip.finish().unwrap(), "-r", &["gzip.fa.gz", "bgzip"]),
+        bad("half.fa.gz", half, "-r", &["half.fa.gz"]),
+        bad("half.safetensors", &model[..model.len() / 2], "-m", &["half.safetensors"]),
+        bad("empty.safetensors", "", "-m", &["empty.safetensors", "empty"]),
+        bad("huge.safetensors", huge, "-m", &["huge.safetensors"]),
+        bad("missing.safetensors", without_donor(&model), "-m", &["donor.weight"]),
+        bad("shape.safetensors", misshapen(&model), "-m", &["donor.weight", "[1, 4, 9]"]),
+        bad("other.safetensors", &yeast[..1000], "-m", &["other.safetensors"]),
+    ];
+    for Bad { name, content, flag, says } in cases {
+        let inputs = TempDir::new().unwrap();
+        let outputs = TempDir::new().unwrap();
+        let input = path_text(&inputs.path().join(name));
+        fs::write(&input, content).unwrap();
+        let output = path_text(&outputs.path().join("out.bedGraph.gz"));
+        let table = path_text(&outputs.path().join("out.tsv"));
+        let mut arguments = vec!["predict", "-o", &output, "--table", &table, flag, &input];
+        if flag != "-m" {
+            arguments.extend(["-m", MODEL]);
+        }
+        if flag != "-r" {
+            arguments.extend(["-r", YEAST]);
+        }
+        let (code, message) = outcome(&mut atrous(&arguments));
+        assert_eq!(code, 1, "{name}: {message}");
+        let errors: Vec<_> = message.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(errors.len(), 1, "{name}: {message}");
+        for expected in says {
+            assert!(errors[0].contains(expected), "{name}: {message:?} should say {expected:?}");
+        }
+        assert!(listing(outputs.path()).is_empty(), "{name} left an output");
+        assert_eq!(listing(inputs.path()), [name], "{name} left a file beside it");
+    }
+}
+
+#[test]
+fn missing_files_and_folders_are_named() {
+    let folder = TempDir::new().unwrap();
+    let output = path_text(&folder.path().join("no/such/folder/out.bedGraph"));
+    let cases: [(&[&str], &str); 4] = [
+        (&["-m", "no.safetensors", "-r", YEAST, "-o", "-"], "no.safetensors"),
+        (&["-m", MODEL, "-r", "no.fa", "-o", "x.bedGraph"], "no.fa"),
+        (&["-m", MODEL, "-r", YEAST, "--regions", "no.bed", "-o", "x.bedGraph"], "no.bed"),
+        (&["-m", MODEL, "-r", YEAST, "-o", &output], "mkdir -p"),
+    ];
+    for (arguments, expected) in cases {
+        let (code, message) = outcome(&mut atrous(&[&["predict"], arguments].concat()));
+        assert_eq!(code, 1, "{arguments:?}: {message}");
+        assert!(message.contains(expected), "{message:?} should say {expected:?}");
+    }
+    assert!(!PathBuf::from("x.bedGraph").exists());
+}
+
+#[test]
+fn matrices_that_cannot_be_learned_leave_no_model() {
+    let folder = TempDir::new().unwrap();
+    let output = path_text(&folder.path().join("model.safetensors"));
+    let cases: [(&[&str], i32, &str); 4] = [
+        (&["-r", YEAST, "-a", GENES], 1, "chrI"),
+        (&["-r", HUMAN, "-a", GENES, "--types", "gene"], 1, "gene"),
+        (&["-r", HUMAN, "-a", GENES, "--donor-exon", "0"], 2, "1 to 1000"),
+        (&["-r", HUMAN, "-a", "no.gff3"], 1, "no.gff3"),
+    ];
+    for (arguments, expected, says) in cases {
+        let arguments = [&["pwm", "-o", &output], arguments].concat();
+        let (code, message) = outcome(&mut atrous(&arguments));
+        assert_eq!(code, expected, "{arguments:?}: {message}");
+        assert!(message.contains(says), "{message:?} should say {says:?}");
+        assert!(listing(folder.path()).is_empty(), "{arguments:?} left a file");
+    }
+}
+
+/// Header and data of a safetensors file; `change` edits the header, which is put back.
+fn with_header(model: &[u8], change: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
+    let length = usize::try_from(u64::from_le_bytes(model[..8].try_into().unwrap())).unwrap();
+    let mut header: serde_json::Value = serde_json::from_slice(&model[8..8 + length]).unwrap();
+    change(&mut header);
+    let header = serde_json::to_vec(&header).unwrap();
+    let size = u64::try_from(header.len()).unwrap().to_le_bytes();
+    [&size[..], &header, &model[8 + length..]].concat()
+}
+
+/// The model with its donor weights under a name that the network does not ask for.
+fn without_donor(model: &[u8]) -> Vec<u8> {
+    with_header(model, |header| {
+        let entries = header.as_object_mut().unwrap();
+        let entry = entries.remove("member.0.donor.weight").unwrap();
+        entries.insert("member.0.doner.weight".into(), entry);
+    })
+}
+
+/// The model with its donor weights in another shape of the same size.
+fn misshapen(model: &[u8]) -> Vec<u8> {
+    with_header(model, |header| {
+        header["member.0.donor.weight"]["shape"] = serde_json::json!([4, 1, 9]);
+    })
+}
