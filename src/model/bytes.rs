@@ -25,35 +25,26 @@ pub(crate) struct FileBytes {
 }
 
 impl FileBytes {
-    /// Reads a file of at most 4 GiB.
+    /// Reads a file of at most 4 GiB, after `recognise` has seen its first 512 bytes, so that a
+    /// large file of another kind is refused at once.
     ///
     /// # Errors
-    /// Cannot be read, is empty, is too large, or is a Git LFS pointer.
-    pub fn read(path: &Path) -> Result<Self> {
+    /// Cannot be read, is empty, is too large, is a Git LFS pointer, or is not recognised.
+    pub fn read(path: &Path, recognise: impl FnOnce(&[u8]) -> Result<()>) -> Result<Self> {
+        const START: u64 = 512;
         let file = File::open(path).map_err(|e| Error::io(path, "open the file", e))?;
         let mut bytes = Vec::new();
-        file.take(MAX_FILE_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|e| Error::io(path, "read the file", e))?;
+        let append = |most: u64, bytes: &mut Vec<u8>| {
+            let read = (&file).take(most).read_to_end(bytes);
+            read.map_err(|e| Error::io(path, "read the file", e))
+        };
+        append(START, &mut bytes)?;
+        check_start(&bytes).and_then(|()| recognise(&bytes)).map_err(|error| error.at(path))?;
+        append(MAX_FILE_BYTES, &mut bytes)?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(Error::new("the weight file is too large")
                 .at(path)
                 .expected(format!("at most {MAX_FILE_BYTES} bytes")));
-        }
-        Self::from_bytes(path, bytes)
-    }
-
-    /// The same for bytes that are already in memory.
-    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self> {
-        if bytes.is_empty() {
-            return Err(Error::new("the file is empty")
-                .at(path)
-                .remedy("the download or copy may have failed: fetch the file again"));
-        }
-        if bytes.starts_with(LFS_POINTER) {
-            return Err(Error::new("this is a Git LFS pointer, not the weights").at(path).remedy(
-                "the real file was not downloaded: run `git lfs pull` where it was cloned",
-            ));
         }
         let sha256 = hexadecimal(&Sha256::digest(&bytes));
         Ok(Self { path: path.to_path_buf(), bytes, sha256 })
@@ -63,6 +54,19 @@ impl FileBytes {
     pub fn name(&self) -> String {
         name_of(&self.path)
     }
+}
+
+/// Refuses what is no file of weights at all.
+fn check_start(bytes: &[u8]) -> Result<()> {
+    if bytes.is_empty() {
+        return Err(Error::new("the file is empty")
+            .remedy("the download or copy may have failed: fetch the file again"));
+    }
+    if bytes.starts_with(LFS_POINTER) {
+        return Err(Error::new("this is a Git LFS pointer, not the weights")
+            .remedy("the real file was not downloaded: run `git lfs pull` where it was cloned"));
+    }
+    Ok(())
 }
 
 impl SourceFile {
@@ -99,28 +103,45 @@ fn hexadecimal(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn read(content: &[u8], recognise: fn(&[u8]) -> Result<()>) -> Result<FileBytes> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("abc.pt");
+        std::fs::write(&path, content).unwrap();
+        let source = SourceFile::of(&path).unwrap();
+        let file = FileBytes::read(&path, recognise)?;
+        assert_eq!((source.name, source.sha256), (file.name(), file.sha256.clone()));
+        Ok(file)
+    }
+
     #[test]
     fn the_hash_is_the_published_sha256_of_abc() {
         // FIPS 180-2, appendix B.1.
-        let file = FileBytes::from_bytes(Path::new("dir/abc.pt"), b"abc".to_vec()).unwrap();
+        let file = read(b"abc", |_| Ok(())).unwrap();
         assert_eq!(file.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(file.name(), "abc.pt");
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("abc.pt");
-        std::fs::write(&path, b"abc").unwrap();
-        let source = SourceFile::of(&path).unwrap();
-        assert_eq!((source.name, source.sha256), (file.name(), file.sha256));
     }
 
     #[test]
-    fn an_lfs_pointer_is_named_as_such() {
+    fn what_is_no_weight_file_is_refused_by_its_first_bytes() {
         let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n";
-        let error = FileBytes::from_bytes(Path::new("m.h5"), pointer.to_vec()).err().unwrap();
-        assert!(error.to_string().contains("not downloaded"), "{error}");
+        let stranger = |start: &[u8]| {
+            assert_eq!(start.len(), 512);
+            Err(Error::new("a stranger"))
+        };
+        let cases: [(&str, &[u8], fn(&[u8]) -> Result<()>); 3] = [
+            ("not downloaded", pointer, |_| Ok(())),
+            ("empty", b"", |_| Ok(())),
+            ("abc.pt: a stranger", &[7; 5000], stranger),
+        ];
+        for (what, content, recognise) in cases {
+            let error = read(content, recognise).err().unwrap().to_string();
+            assert!(error.contains(what), "{error}");
+        }
     }
 
     #[test]
-    fn an_empty_file_is_refused() {
-        assert!(FileBytes::from_bytes(Path::new("m.h5"), Vec::new()).is_err());
+    fn a_long_file_is_read_whole() {
+        let content: Vec<u8> = (0..3000u16).flat_map(u16::to_le_bytes).collect();
+        assert_eq!(read(&content, |_| Ok(())).unwrap().bytes, content);
     }
 }

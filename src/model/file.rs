@@ -120,7 +120,7 @@ impl View for Stored<'_> {
 /// The file is not one of ours, is damaged, or its parts do not fit together; the error names the
 /// file and the part.
 pub fn read(path: &Path) -> Result<Loaded> {
-    let file = FileBytes::read(path)?;
+    let file = FileBytes::read(path, recognise)?;
     let model = parse(&file.bytes).map_err(|error| error.at(path))?;
     Ok(Loaded { model, sha256: file.sha256 })
 }
@@ -170,12 +170,18 @@ pub fn parse(bytes: &[u8]) -> Result<Model> {
 
 const FETCH_AGAIN: &str = "copy or download the file again, or make it anew";
 
-/// The JSON header, after the checks that must come before anything is allocated.
-fn header(bytes: &[u8]) -> Result<&str> {
-    let not_ours = |why: &str| {
-        Error::new(format!("this is not an atrous model file: {why}"))
-            .remedy("make one from published weights with `atrous import`")
-    };
+/// Whether the first bytes of a file may be those of a model file.
+fn recognise(bytes: &[u8]) -> Result<()> {
+    header_length(bytes).map(|_| ())
+}
+
+fn not_ours(why: &str) -> Error {
+    Error::new(format!("this is not an atrous model file: {why}"))
+        .remedy("make one from published weights with `atrous import`")
+}
+
+/// The length of the JSON header, before anything is allocated for it.
+fn header_length(bytes: &[u8]) -> Result<u64> {
     let Some((length, rest)) = bytes.split_first_chunk() else {
         return Err(not_ours("it is shorter than 8 bytes"));
     };
@@ -188,13 +194,19 @@ fn header(bytes: &[u8]) -> Result<&str> {
             .found(format!("{length} bytes"))
             .expected(format!("at most {MAX_HEADER_BYTES}")));
     }
-    let header =
-        usize::try_from(length).ok().and_then(|length| rest.get(..length)).ok_or_else(|| {
-            Error::new("the model file is cut off in its header")
-                .found(format!("{} bytes", bytes.len()))
-                .expected(format!("more than {length}"))
-                .remedy(FETCH_AGAIN)
-        })?;
+    Ok(length)
+}
+
+/// The JSON header.
+fn header(bytes: &[u8]) -> Result<&str> {
+    let length = header_length(bytes)?;
+    let end = usize::try_from(length).ok().and_then(|length| length.checked_add(8));
+    let header = end.and_then(|end| bytes.get(8..end)).ok_or_else(|| {
+        Error::new("the model file is cut off in its header")
+            .found(format!("{} bytes", bytes.len()))
+            .expected(format!("more than {length}"))
+            .remedy(FETCH_AGAIN)
+    })?;
     std::str::from_utf8(header).map_err(|e| not_ours(&format!("its header is not text: {e}")))
 }
 
@@ -302,7 +314,7 @@ mod tests {
         std::fs::write(&path, bytes_of(&tiny_model(1))).unwrap();
         let loaded = read(&path).unwrap();
         assert_eq!(loaded.model, tiny_model(1));
-        assert_eq!(loaded.sha256, FileBytes::read(&path).unwrap().sha256);
+        assert_eq!(loaded.sha256, FileBytes::read(&path, recognise).unwrap().sha256);
         let error = read(&folder.path().join("absent")).unwrap_err().to_string();
         assert!(error.contains("absent"), "{error}");
     }

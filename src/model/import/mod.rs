@@ -97,7 +97,7 @@ pub fn import(family: FamilyChoice, files: &[PathBuf], options: &ImportOptions) 
     let mut opened = Vec::with_capacity(files.len());
     let mut hashes: BTreeMap<String, &Path> = BTreeMap::new();
     for path in files {
-        let file = FileBytes::read(path)?;
+        let file = FileBytes::read(path, recognise)?;
         if let Some(other) = hashes.insert(file.sha256.clone(), path) {
             return Err(Error::usage("the same weights are given twice")
                 .at(path)
@@ -171,6 +171,15 @@ enum Kind {
     Torch(Ledger),
 }
 
+/// Whether the first bytes of a file are those of a container that is known.
+fn recognise(start: &[u8]) -> Result<()> {
+    if keras_h5::looks_like_hdf5(start) || torch::looks_like_torch(start) {
+        return Ok(());
+    }
+    Err(Error::new("the file is neither Keras HDF5 nor a PyTorch checkpoint")
+        .found(format!("first bytes {:02x?}", &start[..start.len().min(8)])))
+}
+
 /// Reads the container and sees what the network is.
 fn open(file: FileBytes, options: &ImportOptions) -> Result<Content> {
     if keras_h5::looks_like_hdf5(&file.bytes) {
@@ -185,10 +194,6 @@ fn open(file: FileBytes, options: &ImportOptions) -> Result<Content> {
         note_conversions(&file.path, &keras.tensors);
         let kind = Kind::Keras(description, Ledger::new(keras.tensors));
         return Ok(Content { family, kind, key: None });
-    }
-    if !torch::looks_like_torch(&file.bytes) {
-        return Err(Error::new("the file is neither Keras HDF5 nor a PyTorch checkpoint")
-            .found(format!("first bytes {:02x?}", &file.bytes[..file.bytes.len().min(8)])));
     }
     let state = torch::read(&file.bytes, options.key.as_deref())?;
     note_conversions(&file.path, &state.tensors);
@@ -226,7 +231,7 @@ fn agree(choice: FamilyChoice, opened: &[(&Path, SourceFile, Content)]) -> Resul
         let found = content.family;
         match &agreed {
             Some((family, whence)) if *family != found => {
-                return Err(Error::usage("the file is of another family")
+                return Err(Error::new("the file is of another family")
                     .at(path)
                     .found(format!("what looks like {found}"))
                     .expected(format!("{family} as {whence}")));
