@@ -1,5 +1,6 @@
 use super::super::Contigs;
 use super::*;
+use proptest::prelude::*;
 use std::io::Cursor;
 
 fn resolver() -> Resolver {
@@ -136,5 +137,19 @@ fn bad_lines_are_refused_with_line_cause_and_remedy() {
         let error = read(text, STRICT).unwrap_err().to_string();
         assert!(error.starts_with(&format!("x.bed{message}")), "{error}\n  for {message}");
         assert!(error.contains(remedy), "{error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic_and_regions_lie_in_their_contig(
+        text in "((chr1|chrM|x)[\t ][0-9]{0,21}[\t ]-?[0-9]{0,21}[\t 0-9a.,+-]{0,12}\r?\n){0,4}.{0,20}"
+    ) {
+        let options = RegionOptions { clip: true, skip_unknown_contigs: true };
+        if let Ok(regions) = read(&text, options) {
+            for Interval { contig, start, end } in regions.list.iter().map(|r| r.interval) {
+                prop_assert!(start < end && end <= resolver().contigs().length(contig));
+            }
+        }
     }
 }

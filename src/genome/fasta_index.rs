@@ -351,6 +351,7 @@ impl<'a, R: BufRead> Builder<'a, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn build(text: &[u8]) -> Result<FastaIndex> {
         // A tiny buffer, so that lines and white space are split between reads.
@@ -421,6 +422,20 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             let error = FastaIndex::read(&path).unwrap_err().to_string();
             assert!(error.contains(message) && error.contains("remove "), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_builder_panic_and_its_lines_can_be_read_back(
+            text in "(>?[a-cAC \r\t>@-]{0,5}\n){0,9}.{0,5}"
+        ) {
+            if let Ok(index) = build(text.as_bytes()) {
+                for (line, record) in index.to_text().lines().zip(&index.records) {
+                    prop_assert_eq!(parse(line), Some(record.clone()));
+                    prop_assert!(record.end() <= text.len() as u64);
+                }
+            }
         }
     }
 }

@@ -203,10 +203,13 @@ fn open_bgzip(mut file: File, path: &Path) -> Result<(Source, bool)> {
     bgzip::warn_without_end_block(&mut file, path).map_err(|e| Error::io(path, "read", e))?;
     let gzi_path = append(path, ".gzi");
     if let Some(starts) = index_check::read_gzi(&gzi_path)? {
-        if index_check::gzi_fits(&mut file, &starts).map_err(|e| Error::io(path, "read", e))? {
+        let fits = index_check::gzi_fits(&mut file, &starts);
+        if fits.map_err(|e| Error::io(path, "read", e))? {
             let last = starts.last().copied().unwrap_or_default();
             let rest = Blocks::walk(&mut file, path, last)?;
-            return Ok((Source::bgzip(file, path, starts, rest.data_end), false));
+            if rest.starts.iter().all(|start| *start == last) {
+                return Ok((Source::bgzip(file, path, starts, rest.data_end), false));
+            }
         }
         tracing::warn!(
             "{}: does not fit {}; built anew in memory",
@@ -214,7 +217,7 @@ fn open_bgzip(mut file: File, path: &Path) -> Result<(Source, bool)> {
             path.display()
         );
     } else {
-        tracing::info!("{}: no .gzi index; built in memory", path.display());
+        tracing::info!("{}: no .gzi index; built in memory (--write-fai saves it)", path.display());
     }
     let blocks = Blocks::walk(&mut file, path, (0, 0))?;
     // The first block, at (0, 0), is not listed in a .gzi (formats.md 2).
@@ -226,7 +229,7 @@ fn open_bgzip(mut file: File, path: &Path) -> Result<(Source, bool)> {
 fn read_index(source: &mut Source, path: &Path) -> Result<Option<FastaIndex>> {
     let fai_path = append(path, ".fai");
     if !fai_path.exists() {
-        tracing::info!("{}: no .fai index; built in memory", path.display());
+        tracing::info!("{}: no .fai index; built in memory (--write-fai saves it)", path.display());
         return Ok(None);
     }
     let index = FastaIndex::read(&fai_path)?;

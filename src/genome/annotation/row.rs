@@ -175,6 +175,7 @@ fn first_of(attributes: &dyn Attributes, keys: &[&str]) -> io::Result<Option<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn gff3_rows_know_their_parents_and_percent_codes() {
@@ -211,6 +212,20 @@ mod tests {
         ] {
             let error = Row::parse(line, format).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_the_reader_panic(
+            line in "(.{0,4}\t){0,9}([a-z]{1,3}[= ]\"?[a-z,;%0-9]{0,5}\"?;? ?){0,3}.{0,9}"
+        ) {
+            let span = |row: Row| row.span;
+            for format in [Format::of(&line), Format::Gff3, Format::Gtf] {
+                if let Ok(Some((start, end))) = Row::parse(&line, format).map(span) {
+                    prop_assert!(start < end);
+                }
+            }
         }
     }
 }
