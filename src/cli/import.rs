@@ -113,10 +113,11 @@ fn report(model: &Model) {
     let tracks: Vec<&str> = model.tracks.iter().map(|track| track.name.as_str()).collect();
     let provenance = &model.provenance;
     tracing::info!(
-        "{}: {} members of family {}, {tensors} tensors, {} parameters",
+        "{}: family {}, {} member{}, {tensors} tensors, {} parameters",
         model.name,
-        model.members.len(),
         provenance.family,
+        model.members.len(),
+        if model.members.len() == 1 { "" } else { "s" },
         model.parameters_count(),
     );
     tracing::info!(

@@ -103,7 +103,9 @@ fn hexadecimal(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn read(content: &[u8], recognise: fn(&[u8]) -> Result<()>) -> Result<FileBytes> {
+    type Recognise = fn(&[u8]) -> Result<()>;
+
+    fn read(content: &[u8], recognise: Recognise) -> Result<FileBytes> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("abc.pt");
         std::fs::write(&path, content).unwrap();
@@ -128,7 +130,7 @@ mod tests {
             assert_eq!(start.len(), 512);
             Err(Error::new("a stranger"))
         };
-        let cases: [(&str, &[u8], fn(&[u8]) -> Result<()>); 3] = [
+        let cases: [(&str, &[u8], Recognise); 3] = [
             ("not downloaded", pointer, |_| Ok(())),
             ("empty", b"", |_| Ok(())),
             ("abc.pt: a stranger", &[7; 5000], stranger),

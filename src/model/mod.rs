@@ -138,10 +138,7 @@ pub struct Model {
 impl Model {
     /// How far one output position looks: the hull over all networks, in bases.
     pub fn reach(&self) -> Reach {
-        self.networks.iter().map(Graph::reach).fold(Reach::default(), |hull, reach| Reach {
-            left: hull.left.max(reach.left),
-            right: hull.right.max(reach.right),
-        })
+        self.networks.iter().map(Graph::reach).fold(Reach::default(), Reach::hull)
     }
 
     /// How many numbers the members hold together, stored means and variances included.

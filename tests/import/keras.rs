@@ -295,7 +295,7 @@ fn tensors_that_do_not_fit_are_named() {
         ("conv1d_4/bias (unit.0.conv1.bias) is missing (expected shape [3])", |l| {
             of(l, "conv1d_4").truncate(1);
         }),
-        ("1 tensors of the file belong to no known layer (found conv1d_4/extra)", |l| {
+        ("belong to no known layer (found 1: conv1d_4/extra)", |l| {
             of(l, "conv1d_4").push(("extra", vec![1], vec![0.0]));
         }),
         ("found [3, 3, 5], expected [5, 3, 3]", |l| of(l, "conv1d_4")[0].1.reverse()),

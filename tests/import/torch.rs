@@ -122,6 +122,8 @@ fn relatives_with_other_geometry_import_with_dilations_from_the_user() {
     let tensors = openspliceai(5, 6, 2, &[7, 9], 5);
     let bytes = checkpoint(&tensors);
     assert!(refusal("m.pt", &bytes).contains("--dilations"));
+    let even = checkpoint(&openspliceai(5, 2, 4, &[12], 3));
+    assert!(refusal("m.pt", &even).contains("a kernel of 12 taps, expected odd"));
     let options = ImportOptions { dilations: Some(vec![2, 3]), ..ImportOptions::default() };
     let model = import_bytes("m.pt", &bytes, &options).unwrap();
     // Two units of two convolutions per group: 4 * (3 * 2) + 4 * (4 * 3) per side.
@@ -259,7 +261,7 @@ fn what_does_not_fit_is_named() {
         ("residual_units.4.conv.weight is missing", |t| {
             t.retain(|s| !s.name.starts_with("residual_units.4."));
         }),
-        ("1 tensors of the file belong to no known layer (found extra.weight)", |t| {
+        ("belong to no known layer (found 1: extra.weight)", |t| {
             t.push(Saved::floats("extra.weight", &[2], &[1.0, 2.0]));
         }),
         ("found [1, 3, 3], expected [3, 3, 1]", |t| {

@@ -1,7 +1,7 @@
 //! Published weights of other programs as our models: containers are parsed as data, networks are
 //! rebuilt from what the files say, and every tensor is accounted for (weight-files.md).
 //!
-//! One file per container ([`keras_h5`], [`torch_zip`] with [`pickle`]) and one per family.
+//! One file per container (`keras_h5`, `torch_zip` with `pickle`) and one per family.
 
 mod keras_config;
 mod keras_h5;
@@ -9,6 +9,7 @@ mod keras_trunk;
 mod openspliceai;
 mod pangolin;
 mod pickle;
+mod pickle_machine;
 mod spliceai;
 mod tensors;
 mod torch;

@@ -169,11 +169,8 @@ impl Ledger {
         if self.tensors.is_empty() {
             return Ok(self.unread);
         }
-        Err(Error::new(format!(
-            "{} tensors of the file belong to no known layer",
-            self.tensors.len()
-        ))
-        .found(self.names())
-        .remedy("the file is of a network that differs from its family"))
+        Err(Error::new("the file holds tensors that belong to no known layer")
+            .found(format!("{}: {}", self.tensors.len(), self.names()))
+            .remedy("the file is of a network that differs from its family"))
     }
 }
