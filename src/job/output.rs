@@ -185,7 +185,8 @@ impl OutputFile {
     /// Ends without an output: the part is removed, or kept for `--resume`.
     pub fn abandon(mut self, keep: bool) {
         if keep && matches!(self.place, Place::Part { .. }) {
-            tracing::info!("unfinished output kept in {}", append(&self.path, ".part").display());
+            let kept = append(&self.path, ".part");
+            tracing::info!("unfinished output kept in {}; --resume continues it", kept.display());
             self.place = Place::Settled;
         }
     }
@@ -204,13 +205,7 @@ impl OutputFile {
 /// # Errors
 /// Any failure to write or rename; no output gets its name when one cannot be finished.
 pub fn commit_all(mut files: Vec<OutputFile>) -> Result<()> {
-    for file in &mut files {
-        if let Err(error) = file.finish() {
-            let keep = keeps_parts(&error);
-            files.into_iter().for_each(|file| file.abandon(keep));
-            return Err(error);
-        }
-    }
+    files.iter_mut().try_for_each(OutputFile::finish)?;
     files.iter_mut().try_for_each(OutputFile::rename)
 }
 
@@ -444,6 +439,6 @@ mod tests {
         let mut full = OutputFile::create(Path::new("/dev/full")).unwrap();
         full.write_all(b"x").unwrap();
         assert!(commit_all(vec![good, full]).is_err());
-        assert_eq!(names(folder.path()), ["x.txt.part"]);
+        assert!(names(folder.path()).is_empty());
     }
 }

@@ -39,7 +39,8 @@ pub enum Strands {
     Minus,
     /// Both, one after the other.
     Both,
-    /// Each region's own; a region without one is an error.
+    /// Each region's own; a region without one is an error. Outputs of both strands are written,
+    /// whatever the regions, so that the names of files depend on the request alone.
     Bed,
 }
 

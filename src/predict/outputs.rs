@@ -174,41 +174,41 @@ impl Outputs {
     /// # Errors
     /// Any failure to write; then no output has its name.
     pub fn finish(mut self) -> Result<Vec<Written>> {
-        if let Err(error) = self.tracks.iter_mut().try_for_each(|file| file.sink.finish()) {
-            self.abandon(keeps_parts(&error));
-            return Err(error);
-        }
-        let Self { contigs, tracks, table, journal, .. } = self;
+        let table = match self.complete() {
+            Ok(table) => table,
+            Err(error) => {
+                self.abandon(keeps_parts(&error));
+                return Err(error);
+            }
+        };
         let mut written = Vec::new();
         let mut files = Vec::new();
-        for TrackFile { path, sink, .. } in tracks {
+        for TrackFile { path, sink, .. } in self.tracks {
             written.push(Written { path, records: sink.records() });
             files.extend(sink.into_files());
         }
-        let table = table.map(|Table { path, rows, file, bgzip }| {
-            written.push(Written { path, records: rows.records() });
-            rows.write(file, bgzip, &contigs)
-        });
-        let done = match table.transpose() {
-            Ok(table) => {
-                files.extend(table);
-                commit_all(files)
-            }
-            Err(error) => {
-                files.into_iter().for_each(|file| file.abandon(keeps_parts(&error)));
-                Err(error)
-            }
-        };
-        if let Some(journal) = journal {
-            journal.abandon(done.as_ref().is_err_and(keeps_parts));
+        if let Some((record, file)) = table {
+            written.push(record);
+            files.push(file);
         }
-        done.map(|()| written)
+        commit_all(files)?;
+        Ok(written)
     }
 
-    /// Ends without outputs; their parts and the journal are removed, or kept for `--resume`.
+    fn complete(&mut self) -> Result<Option<(Written, OutputFile)>> {
+        self.tracks.iter_mut().try_for_each(|file| file.sink.finish())?;
+        let Some(Table { path, rows, file, bgzip }) = self.table.take() else { return Ok(None) };
+        let file = rows.write(file, bgzip, &self.contigs)?;
+        Ok(Some((Written { path, records: rows.records() }, file)))
+    }
+
+    /// Ends without outputs; the parts of the tracks and the journal are removed, or kept for
+    /// `--resume`.
     pub fn abandon(self, keep: bool) {
         for file in self.tracks {
-            file.sink.into_files().into_iter().for_each(|file| file.abandon(keep));
+            // The index, if there is one yet, is made anew.
+            let data = file.sink.into_files().into_iter().next();
+            data.into_iter().for_each(|data| data.abandon(keep));
         }
         if let Some(journal) = self.journal {
             journal.abandon(keep);

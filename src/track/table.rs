@@ -125,9 +125,7 @@ impl RegionTable {
         drop(lines);
         written.map_err(|e| text.file().error(e))?;
         text.finish()?;
-        let mut file = text.into_file();
-        file.finish()?;
-        Ok(file)
+        Ok(text.into_file())
     }
 }
 

@@ -73,13 +73,17 @@ impl TextFile {
         Ok(self.file().bytes())
     }
 
-    /// Writes what is left and, for BGZF, the empty last block.
+    /// Writes what is left and, for BGZF, the empty last block; then the file is complete, but not
+    /// yet committed.
     pub fn finish(&mut self) -> Result<()> {
-        let finished = match &mut self.writer {
-            Writer::Bgzf { writer, .. } => writer.try_finish(),
-            _ => Ok(()),
-        };
-        finished.map_err(|e| self.error(e))
+        if let Writer::Bgzf { writer, .. } = &mut self.writer {
+            let finished = writer.try_finish();
+            finished.map_err(|e| self.error(e))?;
+        }
+        let mut file = self.take();
+        let finished = file.finish();
+        self.writer = Writer::Plain(file);
+        finished
     }
 
     /// Gives up the file; what was not finished is lost.
