@@ -1,5 +1,7 @@
 //! The program as a user meets it: flags, outputs, messages, exit codes; on real small files.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at once")]
+
 use assert_cmd::Command;
 use std::fs;
 use std::io::Read;

@@ -154,18 +154,23 @@ impl ReferenceArgs {
     }
 }
 
-/// A number with digits in groups, and what it counts: `1 region`, `244,019 bases`.
+/// A number and what it counts: `1 region`, `244,019 bases`.
 pub fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(number))
+}
+
+/// A number with commas between groups of three digits.
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
     }
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{text} {what}{plural}")
+    text
 }
 
 #[cfg(test)]

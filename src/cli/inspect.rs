@@ -1,5 +1,6 @@
 //! `atrous inspect`: what a model or an architecture looks at and costs.
 
+use super::args::grouped;
 use atrous::engine::cpu;
 use atrous::model::{self, Loaded};
 use atrous::network::architecture::PRESETS;
@@ -237,17 +238,4 @@ impl NetworkReport {
         }
         Ok(())
     }
-}
-
-/// A number with commas between groups of three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -39,7 +39,7 @@ pub enum Op {
     /// The encoded sequence: 4 channels A, C, G, T.
     Input,
     /// Cross-correlation: `y[t, o] = bias[o] + Σ weight[o, i, j] · x[t + j·dilation − left, i]`.
-    /// Tensors `weight` [out, in, tap] and, with `bias`, `bias` [out].
+    /// Tensors `weight` `[out, in, tap]` and, with `bias`, `bias` `[out]`.
     Conv {
         /// Output channels.
         channels: usize,
@@ -53,12 +53,12 @@ pub enum Op {
         bias: bool,
     },
     /// Batch normalisation in evaluation form: `scale · (x − mean) / √(var + epsilon) + shift`.
-    /// Tensors `scale`, `shift`, `mean`, `var`, each [channels].
+    /// Tensors `scale`, `shift`, `mean`, `var`, each `[channels]`.
     BatchNorm {
         /// Added to the variance.
         epsilon: f64,
     },
-    /// Per channel `scale · x + shift`. Tensors `scale`, `shift`, each [channels].
+    /// Per channel `scale · x + shift`. Tensors `scale`, `shift`, each `[channels]`.
     Affine,
     /// An elementwise function.
     Activation {
