@@ -12,6 +12,7 @@ use tempfile::TempDir;
 const MODEL: &str = "models/human-splice-pwm/model.safetensors";
 const HUMAN: &str = "test-data/human.windows.fa.gz";
 const GENES: &str = "test-data/human.windows.gff3.gz";
+const FLY: &str = "test-data/dm6.chr4.fa.gz";
 const YEAST: &str = "test-data/yeast.chrI.fa.gz";
 
 fn atrous(arguments: &[&str]) -> Command {
@@ -291,6 +292,39 @@ fn a_reader_that_goes_away_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stopped_run_ends_with_the_signals_code_and_goes_on_to_the_same_bytes() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| path_text(&folder.path().join(name));
+    let (whole, stopped) = (at("whole.bedGraph.gz"), at("stopped.bedGraph.gz"));
+    // The oracle, because it is slow enough to be stopped after the first of 13 chunks.
+    let fixed = ["-r", FLY, "--track", "acceptor", "--engine", "oracle", "--tile", "20000", "-o"];
+    let to = |output| predict(&[&fixed[..], &[output]].concat());
+    succeeds(&strs(&to(&whole)));
+    for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
+        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("atrous"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(to(&stopped))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let journal = at("stopped.bedGraph.gz.part.journal");
+        while fs::read_to_string(&journal).map_or(0, |text| text.lines().count()) < 2 {
+            assert!(child.try_wait().unwrap().is_none(), "ended before its first checkpoint");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let id = child.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        assert!(!folder.path().join("stopped.bedGraph.gz").exists(), "looks complete");
+        let message = succeeds(&[&strs(&to(&stopped))[..], &["--resume"]].concat());
+        assert!(message.contains("resuming after "), "{message}");
+        assert!(fs::read(&stopped).unwrap() == fs::read(&whole).unwrap());
+        fs::remove_file(&stopped).unwrap();
+    }
 }
 
 #[cfg(target_os = "linux")]
