@@ -204,15 +204,25 @@ impl RegionArgs {
         let strings = self.region.iter().map(|text| parse_region(text, resolver));
         regions.list.splice(0..0, strings.collect::<Checked<Vec<_>>>()?);
         if regions.list.is_empty() && !self.allow_empty {
-            let error = Error::new("there is no region to compute")
-                .found(format!("{} records without one", regions.skipped.len()))
-                .remedy("allow empty outputs with --allow-empty");
-            return Err(match &self.regions {
-                Some(bed) => error.at(bed),
-                None => error,
-            });
+            return Err(self.nothing_to_compute(&regions));
         }
         Ok(regions)
+    }
+
+    fn nothing_to_compute(&self, regions: &Regions) -> Error {
+        let mut error = Error::new("there is no region to compute")
+            .remedy("empty outputs are written with --allow-empty");
+        if !regions.skipped.is_empty() {
+            let counts = skipped_by_reason(regions);
+            let reasons: Vec<_> =
+                counts.iter().map(|(reason, number)| format!("{number} {reason}")).collect();
+            error = error.found(format!("records left out: {}", reasons.join(", ")));
+        }
+        match &self.regions {
+            Some(bed) if bed == Path::new("-") => error.at(Path::new("standard input")),
+            Some(bed) => error.at(bed),
+            None => error,
+        }
     }
 }
 
