@@ -21,7 +21,8 @@ fn shared() -> Option<PathBuf> {
         return Some(root);
     }
     // Not eprintln!, which a passing test does not show.
-    writeln!(std::io::stderr(), "skipped: no golden tracks in {}", root.display()).unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "skipped: no golden tracks in {}", root.display()).unwrap();
     None
 }
 
