@@ -45,6 +45,7 @@ pub mod genome;
 pub mod job;
 pub mod model;
 pub mod network;
+pub mod picture;
 pub mod predict;
 pub mod track;
 

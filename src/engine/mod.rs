@@ -1,11 +1,13 @@
 //! Runs a network: one trait, an oracle (f64, the definition) and the CPU engine.
 
 pub mod cpu;
+pub mod effective;
 mod encode;
 mod mix;
 pub mod oracle;
 
 pub use cpu::CpuEngine;
+pub use effective::Effective;
 pub use oracle::Oracle;
 
 use crate::error::Result;

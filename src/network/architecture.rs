@@ -193,6 +193,11 @@ impl Architecture {
         })
     }
 
+    /// The text that [`Architecture::from_toml`] reads.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("names, numbers and tables are all that TOML needs")
+    }
+
     /// A built-in architecture by name.
     pub fn preset(name: &str) -> Option<Result<Self>> {
         let (_, text) = PRESETS.iter().find(|(preset, _)| *preset == name)?;

@@ -3,9 +3,10 @@
 use super::graph::{GraphBuilder, NodeId};
 use super::op::{Activation, Op};
 use crate::error::Result;
+use serde::Serialize;
 
 /// A dilated convolution's geometry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Dilated {
     /// Taps.
     pub kernel: usize,
@@ -24,6 +25,17 @@ impl Dilated {
     /// Taps at and to the left of the output only (WaveNet).
     pub fn causal(kernel: usize, dilation: usize) -> Self {
         Self { kernel, dilation, left: kernel.saturating_sub(1).saturating_mul(dilation) }
+    }
+
+    /// Positions from the first tap to the last, both included (dilation.md 1).
+    pub fn effective_kernel(self) -> u64 {
+        (self.kernel as u64 - 1) * self.dilation as u64 + 1
+    }
+
+    /// Share of the positions between the first and the last tap that no tap reads.
+    pub fn blind_fraction(self) -> f64 {
+        let span = self.effective_kernel();
+        (span - self.kernel as u64) as f64 / span as f64
     }
 
     fn conv(self, channels: usize) -> Op {

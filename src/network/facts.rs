@@ -63,7 +63,7 @@ impl Facts {
 }
 
 /// How far each node looks into the sequence.
-fn reaches(graph: &Graph) -> Vec<Reach> {
+pub(super) fn reaches(graph: &Graph) -> Vec<Reach> {
     let mut reaches: Vec<Reach> = Vec::with_capacity(graph.nodes().len());
     for node in graph.nodes() {
         let inputs = node.inputs.iter().map(|&input| reaches[input]);

@@ -5,13 +5,18 @@
 pub mod architecture;
 pub mod blocks;
 pub mod cost;
+pub mod coverage;
+pub mod design;
 pub mod facts;
 pub mod graph;
+pub mod holes;
 pub mod op;
 pub mod ranges;
 pub mod schedule;
+pub mod spectrum;
 
 pub use architecture::Architecture;
+pub use coverage::Coverage;
 pub use facts::Facts;
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Parameter};
 pub use op::{Activation, Op};
