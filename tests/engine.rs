@@ -5,7 +5,7 @@ use atrous::engine::{CpuEngine, Engine, Job, Oracle};
 use atrous::model::{
     Member, Model, Provenance, Source, Tensor, Track, TrackStrand, UnknownBase, Weights,
 };
-use atrous::network::blocks::{self, Dilated, GroupedSpec};
+use atrous::network::blocks::{self, Dilated};
 use atrous::network::{Activation, Graph, GraphBuilder, Op};
 use proptest::prelude::*;
 

@@ -47,17 +47,22 @@ impl RunArgs {
 
     /// Builds the program's one thread pool and returns its size.
     pub fn start_threads(&self) -> Result<usize> {
-        let threads = self.threads.map_or_else(default_threads, NonZeroUsize::get);
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("atrous-{index}"))
-            .build_global()
-            .map_err(|error| {
-                Error::new(format!("cannot start {threads} threads: {error}"))
-                    .remedy("ask for fewer with --threads")
-            })?;
-        Ok(threads)
+        start_threads(self.threads)
     }
+}
+
+/// Builds the program's one thread pool, by default of what is granted, and returns its size.
+pub fn start_threads(wanted: Option<NonZeroUsize>) -> Result<usize> {
+    let threads = wanted.map_or_else(default_threads, NonZeroUsize::get);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|index| format!("atrous-{index}"))
+        .build_global()
+        .map_err(|error| {
+            Error::new(format!("cannot start {threads} threads: {error}"))
+                .remedy("ask for fewer with --threads")
+        })?;
+    Ok(threads)
 }
 
 /// The sequence that is read, and how other files' contig names find it.

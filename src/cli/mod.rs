@@ -3,6 +3,7 @@
 //! A subcommand turns flags into a request, calls the library, and reports what was done.
 
 mod args;
+mod design;
 mod import;
 mod inspect;
 mod log;
@@ -26,6 +27,7 @@ enum Command {
     Predict(predict::PredictArgs),
     Import(import::ImportArgs),
     Inspect(inspect::InspectArgs),
+    Design(design::DesignArgs),
     Pwm(pwm::PwmArgs),
 }
 
@@ -36,6 +38,7 @@ impl Cli {
             Command::Predict(args) => predict::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Inspect(args) => inspect::run(&args),
+            Command::Design(args) => design::run(&args),
             Command::Pwm(args) => pwm::run(&args),
         }
     }

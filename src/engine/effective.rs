@@ -88,7 +88,8 @@ impl Effective {
     pub fn rms(&self, from: i64, to: i64) -> Option<f64> {
         let index = |offset: i64| usize::try_from(offset - self.first()).ok();
         let end = i64::try_from(self.energy.len()).unwrap_or(i64::MAX) + self.first();
-        let values = &self.energy[index(from.max(self.first()))?..index((to + 1).min(end))?];
+        let reached = index(from.max(self.first()))?..index((to + 1).min(end))?;
+        let values = self.energy.get(reached)?;
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         (!values.is_empty()).then(|| mean.sqrt())
     }
@@ -231,6 +232,6 @@ mod tests {
     fn places_are_spread_over_the_region() {
         assert_eq!(places(100..200, 4), [112, 137, 162, 187]);
         assert_eq!(places(5..7, 9), [5, 6]);
-        assert_eq!(places(5..5, 9), []);
+        assert!(places(5..5, 9).is_empty());
     }
 }

@@ -16,9 +16,10 @@
 use super::blocks::{self, Dilated};
 use super::graph::{Graph, GraphBuilder, NodeId};
 use super::op::{Activation, Op};
-use super::schedule::{Dilations, MOST_LAYERS};
+use super::schedule::{Dilations, MOST_LAYERS, is_one, one};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::ops::Not;
 
 /// Name and text of a file of `models/architectures/`.
 macro_rules! preset {
@@ -70,7 +71,7 @@ pub struct Stem {
     /// Taps.
     pub kernel: usize,
     /// Whether the activation follows it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub activate: bool,
 }
 
@@ -105,14 +106,14 @@ pub struct Stack {
     /// One dilation per layer (per branch of a `parallel` block).
     pub dilations: Dilations,
     /// How often the whole run is repeated.
-    #[serde(default = "once")]
+    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub repeat: usize,
     /// Whether taps look only to the left.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub causal: bool,
     /// Whether the end of the stack is added, through a pointwise convolution, to the sum that the
     /// head reads. If any stack does so, the stem is part of that sum.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub skip: bool,
     /// Channels of the narrow middle (`bottleneck` only); half the trunk unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,7 +145,7 @@ pub struct Head {
     /// Names of the output channels.
     pub outputs: Vec<String>,
     /// Taps of the last convolution.
-    #[serde(default = "once")]
+    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub kernel: usize,
     /// Width of a pointwise layer before it, with the activation on both sides.
     #[serde(default)]
@@ -167,10 +168,6 @@ pub enum HeadFunction {
     Sigmoid,
     /// Each output by itself; for counts.
     Softplus,
-}
-
-fn once() -> usize {
-    1
 }
 
 /// Epsilon of batch norms where the file does not say it, as in PyTorch.

@@ -19,6 +19,14 @@ impl Graph {
         (0..self.nodes().len()).map(|node| self.node_flops(node)).sum()
     }
 
+    /// Bytes of activations that training keeps per position: input and output of each
+    /// convolution, in 32 bits (dilation.md 6).
+    pub fn training_bytes_per_position(&self) -> u64 {
+        let convolutions = (0..self.nodes().len())
+            .filter(|&node| matches!(self.nodes()[node].op, super::op::Op::Conv { .. }));
+        convolutions.map(|id| 4 * (self.input_channels(id) + self.channels(id)) as u64).sum()
+    }
+
     /// Floating-point operations for a tile of `length` output positions, computing in each layer
     /// only what the output needs.
     pub fn tile_flops(&self, length: u64) -> u128 {

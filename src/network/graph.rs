@@ -4,7 +4,7 @@
 //! position `t` of every node is the same base `t`. Convolutions are evaluated without padding:
 //! a range of outputs needs a wider range of inputs (networks.md 1, `valid`).
 
-use super::op::{Arity, Op};
+use super::op::Op;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -268,6 +268,7 @@ impl GraphBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::op::Arity;
 
     fn conv(channels: usize, kernel: usize, dilation: usize) -> Op {
         Op::centred(channels, kernel, dilation)

@@ -73,12 +73,13 @@ pub enum Schedule {
     },
 }
 
-fn one() -> usize {
+/// For keys that are 1 unless said otherwise.
+pub(super) fn one() -> usize {
     1
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_one(number: &usize) -> bool {
+/// Whether such a key need not be written.
+pub(super) fn is_one(number: &usize) -> bool {
     *number == 1
 }
 
