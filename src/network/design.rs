@@ -151,8 +151,10 @@ fn plan(
     (1..=MOST_LAYERS).find_map(|layers| {
         let schedule = schedule(layers)?;
         let dilations = schedule.list().ok()?;
-        let reach: u64 = dilations.iter().map(|&d| d as u64 * (kernel as u64 - 1)).sum();
-        (context..=MOST_OFFSETS).contains(&(reach + 1)).then(|| Plan {
+        let reach = dilations.iter().fold(0u64, |reach, &dilation| {
+            reach.saturating_add((dilation as u64).saturating_mul(kernel as u64 - 1))
+        });
+        (context..=MOST_OFFSETS).contains(&reach.saturating_add(1)).then(|| Plan {
             kernel,
             name: name.clone(),
             dilations: Dilations::Schedule(schedule),

@@ -74,17 +74,19 @@ impl Axis {
             }
             Scale::Log | Scale::LogFromZero => {
                 let low = if self.scale == Scale::Log { from } else { from.max(1.0) };
-                let (first, last) = (low.log10().ceil(), to.log10().floor());
-                let step = ((last - first) / wanted).ceil().max(1.0);
-                let powers = (0u32..).map(|i| first + f64::from(i) * step);
-                let mut ticks: Vec<f64> = powers
-                    .take_while(|power| *power <= last + 1e-9)
-                    .map(|power| 10f64.powf(power))
-                    .collect();
-                if self.scale == Scale::LogFromZero && from <= 0.0 {
-                    ticks.insert(0, 0.0);
-                }
-                ticks
+                let (first, last) = (low.log10().floor() as i32, to.log10().floor() as i32);
+                let decades = f64::from(last - first + 1);
+                // two more ticks in each tenfold where there is room, else every so many tenfolds
+                let (step, factors) = match decades * 3.0 <= wanted {
+                    true => (1, &[1.0, 2.0, 5.0][..]),
+                    false => ((decades / wanted).ceil() as usize, &[1.0][..]),
+                };
+                let powers = (first..=last).step_by(step.max(1)).map(|power| 10f64.powi(power));
+                let ticks = powers.flat_map(|power| factors.iter().map(move |f| f * power));
+                let inside = low * (1.0 - 1e-9)..=to * (1.0 + 1e-9);
+                let ticks = ticks.filter(|tick| inside.contains(tick));
+                let zero = self.scale == Scale::LogFromZero && from <= 0.0;
+                zero.then_some(0.0).into_iter().chain(ticks).collect()
             }
         }
     }
@@ -122,12 +124,16 @@ impl Axis {
         title: &str,
         name: impl Fn(f64) -> String,
     ) {
-        let ticks = self.ticks((frame.height / 32.0) as usize);
+        let ticks = self.ticks((frame.height / 26.0) as usize);
         let line = |&t: &f64| ((frame.x, self.at(t)), (frame.right(), self.at(t)));
         svg.strokes(ticks.iter().map(line), PALE, 1.0);
+        let mut free = f64::INFINITY;
         for &tick in &ticks {
-            let at = (frame.x - 7.0, self.at(tick) + SMALL / 3.0);
-            svg.text(at, SMALL, Anchor::End, &name(tick));
+            let y = self.at(tick) + SMALL / 3.0;
+            if y <= free {
+                svg.text((frame.x - 7.0, y), SMALL, Anchor::End, &name(tick));
+                free = y - SMALL;
+            }
         }
         let middle = frame.y + frame.height / 2.0;
         svg.upward_text((frame.x - 58.0, middle), SMALL, title);
@@ -145,10 +151,22 @@ pub fn bases(value: f64) -> String {
     }
 }
 
+/// A count with commas between groups of three digits.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|group| std::str::from_utf8(group).expect("digits are ASCII"))
+        .collect();
+    groups.join(",")
+}
+
 /// A count or a size, short: 7, 0.25, 10⁶.
 pub fn number(value: f64) -> String {
     let size = value.abs();
-    if size != 0.0 && !(1e-3..1e5).contains(&size) {
+    if size != 0.0 && !(1e-3..1e4).contains(&size) {
         let power = size.log10().floor();
         let head = value / 10f64.powf(power);
         let power = superscript(&format!("{power:.0}"));
@@ -196,8 +214,9 @@ mod tests {
         assert_eq!(axis(Scale::Linear, -8.0, 8.0).ticks(4), [-5.0, 0.0, 5.0]);
         assert_eq!(axis(Scale::Linear, 0.0, 7.0).ticks(4), [0.0, 2.0, 4.0, 6.0]);
         assert_eq!(axis(Scale::Log, 2.0, 10_001.0).ticks(9), [10.0, 100.0, 1e3, 1e4]);
-        assert_eq!(axis(Scale::LogFromZero, 0.0, 500.0).ticks(9), [0.0, 1.0, 10.0, 100.0]);
-        assert_eq!(axis(Scale::Log, 1.0, 1e12).ticks(4).len(), 5);
+        assert_eq!(axis(Scale::Log, 2.0, 20.0).ticks(6), [2.0, 5.0, 10.0, 20.0]);
+        assert_eq!(axis(Scale::LogFromZero, 0.0, 500.0).ticks(8), [0.0, 1.0, 10.0, 100.0]);
+        assert_eq!(axis(Scale::Log, 1.0, 1e12).ticks(4), [1.0, 1e4, 1e8, 1e12]);
         assert_eq!(axis(Scale::Linear, 3.0, 3.0).ticks(4), [3.0]);
     }
 
@@ -214,6 +233,7 @@ mod tests {
     #[test]
     fn numbers_are_named_for_people() {
         assert_eq!([bases(-5000.0), bases(2.0e6), bases(250.0)], ["−5 kb", "2 Mb", "250"]);
+        assert_eq!([grouped(7), grouped(999), grouped(1_065_535)], ["7", "999", "1,065,535"]);
         assert_eq!([number(0.25), number(1e6), number(3e-7)], ["0.25", "10⁶", "3·10⁻⁷"]);
     }
 }

@@ -9,12 +9,13 @@ use crate::network::Coverage;
 const TEETH: u64 = 150;
 /// Counts beyond this are drawn by their logarithm.
 const LINEAR: f64 = 40.0;
-/// Height of the strip for unseen bases, in pixels.
+/// Height of the strip for unseen bases, and the space above it, in pixels.
 const STRIP: f64 = 12.0;
+const GAP: f64 = 9.0;
 
 /// Draws it; needs some 40 pixels below the frame and 70 to its left.
 pub fn draw(svg: &mut Svg, frame: Frame, coverage: &Coverage) {
-    let plot = Frame { height: frame.height - STRIP - 4.0, ..frame };
+    let plot = Frame { height: frame.height - STRIP - GAP, ..frame };
     let most = coverage.counts.iter().copied().fold(1.0, f64::max);
     let scale = if most > LINEAR { Scale::LogFromZero } else { Scale::Linear };
     let up = Axis { scale, values: (0.0, most), pixels: (plot.bottom(), plot.y) };
@@ -28,7 +29,7 @@ pub fn draw(svg: &mut Svg, frame: Frame, coverage: &Coverage) {
     } else {
         band(svg, plot, coverage, &up);
     }
-    let strip = Frame { y: plot.bottom() + 4.0, height: STRIP, ..frame };
+    let strip = Frame { y: plot.bottom() + GAP, height: STRIP, ..frame };
     blind(svg, strip, coverage, &along);
     along.draw_below(svg, frame, "offset from the output (bases)", bases);
 }

@@ -48,9 +48,15 @@ pub fn draw(svg: &mut Svg, frame: Frame, effect: &Effective) {
     for (share, name) in [(0.9, "90 %"), (0.99, "99 % of energy")] {
         let x = along.at(effect.radius(share) as f64);
         svg.dashes((x, frame.y), (x, frame.bottom()), INK);
-        // the inner label hangs to the left of its line and the outer one to the right
-        let (anchor, by) = if share < 0.95 { (Anchor::End, -5.0) } else { (Anchor::Start, 5.0) };
-        svg.text((x + by, frame.y + 10.0), SMALL - 1.0, anchor, name);
+        // a label that would leave the frame hangs to the left of its line; one line lower, so that
+        // it cannot meet the other
+        let outer = share > 0.95;
+        let (anchor, by) = match outer && x < frame.right() - 100.0 {
+            true => (Anchor::Start, 5.0),
+            false => (Anchor::End, -5.0),
+        };
+        let y = frame.y + if outer { 24.0 } else { 10.0 };
+        svg.text((x + by, y), SMALL - 1.0, anchor, name);
     }
     for (points, colour, dotted) in [(&left, BLUE, false), (&right, ORANGE, true)] {
         let place = |&(distance, rms): &(f64, f64)| (along.at(distance), up.at(rms));
@@ -62,12 +68,13 @@ pub fn draw(svg: &mut Svg, frame: Frame, effect: &Effective) {
             }
         }
     }
-    let legend = frame.bottom() - 28.0;
-    for (name, colour, y) in
-        [("bases to the left", BLUE, legend), ("bases to the right (dots)", ORANGE, legend + 15.0)]
-    {
-        svg.strokes([((frame.x + 8.0, y), (frame.x + 28.0, y))].into_iter(), colour, 2.5);
-        svg.text((frame.x + 34.0, y + 4.0), SMALL - 1.0, Anchor::Start, name);
+    let y = frame.y - 22.0;
+    for (name, colour, x) in [
+        ("bases to the left", BLUE, frame.right() - 310.0),
+        ("bases to the right (dots)", ORANGE, frame.right() - 170.0),
+    ] {
+        svg.strokes([((x, y), (x + 20.0, y))].into_iter(), colour, 2.5);
+        svg.text((x + 26.0, y + 4.0), SMALL - 1.0, Anchor::Start, name);
     }
     let title = "distance of the substituted base (bases)";
     along.draw_below(svg, frame, title, bases);

@@ -25,6 +25,8 @@ const COLUMN: f64 = 2.0;
 const SHADES: usize = 12;
 /// Height of the curve of the whole network.
 const CURVE: f64 = 110.0;
+/// Where the curve ends below.
+const LEAST: f64 = 1e-3;
 /// Periods of DNA that are marked: a turn of the helix, the nucleosome core.
 const MARKS: [(f64, &str); 2] = [(10.5, "helix 10.5"), (147.0, "nucleosome 147")];
 
@@ -59,17 +61,21 @@ pub fn draw(
     let mut top = frame.y;
     if let Some(response) = network {
         let plot = Frame { height: CURVE, ..frame };
-        let up = Axis { scale: Scale::Linear, values: (0.0, 1.0), pixels: (plot.bottom(), plot.y) };
+        let pixels = (plot.bottom(), plot.y);
+        let up = Axis { scale: Scale::Log, values: (LEAST, 1.0), pixels };
         up.draw_left(svg, plot, "network", number);
         let points: Vec<_> = (0..columns)
             .map(|column| {
                 let (from, to) = frequencies(column);
                 let samples = (0..8).map(|i| from + (to - from) * f64::from(i) / 8.0);
                 let most = samples.map(response).fold(0.0, f64::max);
-                (frame.x + (column as f64 + 0.5) * COLUMN, up.at(most))
+                (frame.x + (column as f64 + 0.5) * COLUMN, most)
             })
             .collect();
-        svg.curve(&points, BLUE, 1.5);
+        for lobe in points.split(|(_, response)| *response < LEAST) {
+            let lobe: Vec<_> = lobe.iter().map(|&(x, response)| (x, up.at(response))).collect();
+            svg.curve(&lobe, BLUE, 1.5);
+        }
         top = plot.bottom() + 14.0;
     }
     let row = row_height(bands.len());

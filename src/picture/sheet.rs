@@ -1,6 +1,6 @@
 //! Figures of one or more networks on one sheet: a column per network, a row per figure.
 
-use super::axis::bases;
+use super::axis::grouped;
 use super::response::Band;
 use super::svg::{Anchor, Svg};
 use super::{Frame, comb, cone, effect, response};
@@ -97,17 +97,11 @@ impl Figure {
 impl Subject<'_> {
     fn summary(&self) -> String {
         let Coverage { hull, unseen, .. } = self.coverage;
-        let blind = match unseen {
+        let blind = match *unseen {
             0 => "no blind spot".into(),
-            n => format!("{n} of them never seen"),
+            n => format!("{} of them never seen", grouped(n)),
         };
-        let field = match *hull {
-            n if n < 10_000 => n.to_string(),
-            n => bases(n as f64),
-        };
-        format!("receptive field {field} bases, {blind}")
-            .replace(" kb bases", " kb")
-            .replace(" Mb bases", " Mb")
+        format!("receptive field {} bases, {blind}", grouped(*hull))
     }
 
     fn height(&self, figure: Figure) -> Option<f64> {
