@@ -6,6 +6,7 @@ use atrous::job::progress::{Mode, Progress};
 use atrous::job::resources::default_threads;
 use atrous::job::summary::ModelUsed;
 use atrous::model::{Model, Track, UnknownBase, file};
+pub use atrous::picture::axis::grouped;
 use atrous::{Error, Result};
 use clap::{Args, ValueEnum};
 use std::num::NonZeroUsize;
@@ -163,19 +164,6 @@ impl ReferenceArgs {
 pub fn count(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", grouped(number))
-}
-
-/// A number with commas between groups of three digits.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
