@@ -201,7 +201,7 @@ fn spread<R: Row>(x: &R, kernel: usize, dilation: usize) -> R {
     let mut spread = R::zeros(x.length() + (kernel - 1) * dilation);
     if kernel == 1 {
         spread.add(x, 0);
-    } else if kernel % 2 == 0 {
+    } else if kernel.is_multiple_of(2) {
         let half = self::spread(x, kernel / 2, dilation);
         spread.add(&half, 0);
         spread.add(&half, kernel / 2 * dilation);

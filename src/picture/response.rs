@@ -1,7 +1,7 @@
 //! The frequency response: which periods of the sequence each layer passes.
 
 use super::axis::{Axis, SMALL, Scale, bases, number};
-use super::svg::{Anchor, Svg};
+use super::svg::{Anchor, Point, Svg};
 use super::{BLUE, Frame, INK, PALE, VERMILLION};
 use crate::network::spectrum::Curve;
 use std::f64::consts::TAU;
@@ -79,7 +79,7 @@ pub fn draw(
         top = plot.bottom() + 14.0;
     }
     let row = row_height(bands.len());
-    let mut shades: Vec<Vec<((f64, f64), f64, f64)>> = vec![vec![]; SHADES + 1];
+    let mut shades: Vec<Vec<(Point, f64, f64)>> = vec![vec![]; SHADES + 1];
     for (index, band) in bands.iter().enumerate() {
         let y = top + index as f64 * row;
         let peak = band.curve.peak().max(f64::MIN_POSITIVE);
