@@ -35,13 +35,15 @@ const FUNCTIONS: [Activation; 7] = [
     Activation::Softplus,
 ];
 
-/// A network of random blocks: kernels 1 to 9 (even ones too), dilations 1 to 20, any width,
+/// A network of random blocks: kernels 1 to 45 (even ones too), dilations 1 to 20, any width,
 /// values that several later nodes read.
 fn random_network(n: &mut Numbers) -> Graph {
     let mut g = GraphBuilder::new();
-    let channels = 1 + n.below(40);
+    let channels = if n.below(2) == 0 { 17 + n.below(16) } else { 1 + n.below(70) };
     let taps = |n: &mut Numbers| {
-        let (kernel, dilation) = (1 + n.below(9), 1 + n.below(20));
+        // every third is long enough for transforms, if the network is of a width for them
+        let longest = if n.below(3) == 0 { 45 } else { 9 };
+        let (kernel, dilation) = (1 + n.below(longest), 1 + n.below(20));
         Dilated { kernel, dilation, left: n.below((kernel - 1) * dilation + 1) }
     };
     let first = taps(n);
@@ -169,7 +171,8 @@ proptest! {
         let expected = &run(&oracle, std::slice::from_ref(&whole))[0];
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
             let engine = CpuEngine::new(&model, &model.tracks, isa).unwrap();
-            let got = &run(&engine, std::slice::from_ref(&whole))[0];
+            let whole = job(&engine, &letters, -7, length);
+            let got = &run(&engine, &[whole])[0];
             for (track, (got, expected)) in got.iter().zip(expected).enumerate() {
                 let largest = expected.iter().fold(1.0f32, |m, x| m.max(x.abs()));
                 for (t, (got, expected)) in got.iter().zip(expected).enumerate() {

@@ -38,7 +38,8 @@ pub trait Engine: Send + Sync {
     /// Engine, device and instruction set, for the log: `cpu (avx512)`.
     fn describe(&self) -> String;
 
-    /// How far an output position looks: the hull over the members that are run.
+    /// How far beyond its output positions a job's letters must go: the hull of the networks'
+    /// reaches, or more where an engine computes whole blocks.
     fn reach(&self) -> Reach;
 
     /// Memory that one running job takes per output position, in bytes (working buffers).

@@ -331,10 +331,4 @@ mod tests {
         let error = Graph::from_nodes(vec![input, node("a b", Op::Softmax, &[0])]).unwrap_err();
         assert!(error.to_string().contains("node name"));
     }
-
-    #[test]
-    fn arity_is_printed_for_people() {
-        assert_eq!(Arity::Exactly(1).to_string(), "1");
-        assert_eq!(Arity::AtLeast(2).to_string(), "2 or more");
-    }
 }

@@ -1,6 +1,6 @@
 //! Interval arithmetic on a graph: reach, needed inputs, touched outputs (dilation.md 7).
 
-use super::graph::Graph;
+use super::graph::{Graph, NodeId};
 use serde::Serialize;
 
 /// How far one output looks: it reads input positions `[t − left, t + right]`, in bases.
@@ -72,7 +72,8 @@ impl Span {
         other.is_empty() || (self.start <= other.start && other.end <= self.end)
     }
 
-    fn widen(self, left: u64, right: u64) -> Self {
+    /// The range with so many more positions on either side; an empty one stays empty.
+    pub fn widen(self, left: u64, right: u64) -> Self {
         if self.is_empty() {
             return Self::EMPTY;
         }
@@ -93,11 +94,21 @@ impl Graph {
     /// The positions of each node that `output` positions of the last node need.
     /// Nodes that are not needed get an empty range.
     pub fn needed(&self, output: Span) -> Vec<Span> {
+        self.needed_in_blocks(output, |_, span| span)
+    }
+
+    /// The same where a node can be computed in whole blocks only: `whole` turns the positions
+    /// that are wanted of a node into those that are computed.
+    pub fn needed_in_blocks(
+        &self,
+        output: Span,
+        whole: impl Fn(NodeId, Span) -> Span,
+    ) -> Vec<Span> {
         let mut needed = vec![Span::EMPTY; self.nodes().len()];
         needed[self.output()] = output;
         for (id, node) in self.nodes().iter().enumerate().rev() {
             let reach = node.op.reach();
-            let wanted = needed[id].widen(reach.left, reach.right);
+            let wanted = whole(id, needed[id]).widen(reach.left, reach.right);
             for &input in &node.inputs {
                 needed[input] = needed[input].hull(wanted);
             }

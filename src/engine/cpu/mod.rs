@@ -12,11 +12,11 @@ use super::encode::one_hot;
 use super::mix::Mixer;
 use super::{Engine, Job, Values};
 use crate::error::Result;
-use crate::model::{Model, Tensor, Track, UnknownBase};
-use crate::network::{Graph, Reach};
+use crate::model::{Member, Model, Tensor, Track, UnknownBase};
+use crate::network::{Graph, Reach, Span};
 use plan::Plan;
 use rayon::prelude::*;
-use run::Workspace;
+use run::{Encoded, Workspace};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes of an encoded base.
@@ -42,17 +42,20 @@ impl CpuEngine {
     /// An instruction set that this processor lacks.
     pub fn new(model: &Model, tracks: &[Track], isa: Isa) -> Result<Self> {
         let mixer = Mixer::new(tracks);
-        let plan = |(index, member): (usize, &crate::model::Member)| {
+        let plan = |(index, member): (usize, &Member)| {
             let wanted = mixer.members().contains(&index);
             let graph = &model.networks[member.network];
             wanted.then(|| (member.network, Plan::new(graph, &member.weights)))
         };
+        let members: Vec<Option<(usize, Plan)>> =
+            model.members.par_iter().enumerate().map(plan).collect();
+        let reaches = members.iter().flatten().map(|(n, plan)| plan.reach(&model.networks[*n]));
         Ok(Self {
             isa: isa.checked()?,
-            members: model.members.iter().enumerate().map(plan).collect(),
+            reach: reaches.fold(Reach::default(), Reach::hull),
+            members,
             networks: model.networks.clone(),
             unknown: model.unknown_base,
-            reach: super::reach_of(model, mixer.members()),
             mixer,
             workspaces: Mutex::default(),
         })
@@ -68,13 +71,15 @@ impl CpuEngine {
     }
 
     fn job(&self, job: &Job, workspace: &mut Workspace) -> Result<Values> {
-        let input = one_hot(&job.letters, self.unknown);
+        let rows = one_hot(&job.letters, self.unknown);
+        let start = job.start.saturating_sub_unsigned(self.reach.left);
+        let input = Encoded { start, rows: &rows };
+        let output = Span::new(job.start, job.start.saturating_add_unsigned(job.length as u64));
         self.mixer.mix(job.length, |member, take| {
             let (network, plan) =
                 self.members[member].as_ref().expect("the mixer asks for planned members only");
             let graph = &self.networks[*network];
-            let input = super::rows_for(&input, self.reach, graph.reach(), job.length);
-            take(run::run(self.isa, graph, plan, input, job.length, workspace));
+            take(run::run(self.isa, graph, plan, input, output, workspace));
             Ok(())
         })
     }
@@ -103,7 +108,7 @@ impl Engine for CpuEngine {
     }
 
     fn overhead_positions(&self) -> u64 {
-        self.plans().map(|(graph, _)| graph.overhead_positions()).max().unwrap_or(0)
+        self.plans().map(|(graph, plan)| plan.overhead_positions(graph)).max().unwrap_or(0)
     }
 
     fn run(

@@ -1,9 +1,9 @@
 //! From a graph with weights to a list of steps: batch norms folded, elementwise operations fused
 //! behind the convolution that feeds them, buffers shared.
 
-use super::kernel::{Packed, padded};
+use super::kernel::{Packed, Spectral, padded};
 use crate::model::Weights;
-use crate::network::{Activation, Graph, NodeId, Op};
+use crate::network::{Activation, Graph, NodeId, Op, Reach, Span};
 
 /// Where the rows of a step come from.
 #[derive(Debug)]
@@ -12,8 +12,10 @@ pub enum Source {
     Conv {
         /// The node that is read.
         input: NodeId,
-        /// Its weights, ready for the kernels.
+        /// Its weights for the direct kernel.
         packed: Packed,
+        /// Its weights for transforms, where those are faster.
+        spectral: Option<Spectral>,
         /// Positions between taps.
         dilation: usize,
         /// Reach to the left, in positions.
@@ -86,6 +88,9 @@ pub struct Plan {
     pub homes: Vec<Option<Home>>,
     /// Widest row of each buffer.
     pub slots: Vec<usize>,
+    /// Per node, the length of the anchored blocks in which it is computed; 1 where any position
+    /// can be computed by itself.
+    blocks: Vec<usize>,
 }
 
 impl Plan {
@@ -93,7 +98,42 @@ impl Plan {
     pub fn new(graph: &Graph, weights: &Weights) -> Self {
         let steps = Fusion::new(graph, weights).steps();
         let (homes, slots) = share_buffers(graph, &steps);
-        Self { steps, homes, slots }
+        let mut blocks = vec![1; graph.nodes().len()];
+        for step in &steps {
+            blocks[step.node] = step.block();
+        }
+        Self { steps, homes, slots, blocks }
+    }
+
+    /// The positions of each node that `output` positions of the last node need, in absolute
+    /// coordinates on the strand that is read. Anchored blocks are computed whole.
+    pub fn needed(&self, graph: &Graph, output: Span) -> Vec<Span> {
+        graph.needed_in_blocks(output, |node, span| whole_blocks(span, self.blocks[node]))
+    }
+
+    /// How far beyond its output positions a job reads: the network's reach, and the rest of the
+    /// outermost anchored blocks wherever they may begin.
+    pub fn reach(&self, graph: &Graph) -> Reach {
+        let input = self.around_one(graph, |block| (block - 1, block - 1))[0];
+        Reach { left: input.start.unsigned_abs(), right: input.end.unsigned_abs() - 1 }
+    }
+
+    /// What the context of a job costs on average, as a number of output positions of equal work.
+    pub fn overhead_positions(&self, graph: &Graph) -> u64 {
+        let needed = self.around_one(graph, |block| ((block - 1) / 2, block / 2));
+        let single: usize = self.steps.iter().map(Step::work).sum();
+        let steps = self.steps.iter();
+        let context: usize =
+            steps.map(|step| step.work() * needed[step.node].len().saturating_sub(1)).sum();
+        context.checked_div(single).unwrap_or(0) as u64
+    }
+
+    /// What one output position needs when blocks add so much to the left and right.
+    fn around_one(&self, graph: &Graph, more: impl Fn(usize) -> (usize, usize)) -> Vec<Span> {
+        graph.needed_in_blocks(Span::new(0, 1), |node, span| {
+            let (left, right) = more(self.blocks[node]);
+            span.widen(left as u64, right as u64)
+        })
     }
 
     /// Memory of the buffers per position, in bytes.
@@ -145,7 +185,8 @@ impl<'a> Fusion<'a> {
                     node = next;
                 }
                 let packed = self.pack(first, norm.map(|(_, affine)| affine));
-                Source::Conv { input: inputs[0], packed, dilation, left }
+                let spectral = Spectral::new(&packed, dilation, self.graph.channels(first));
+                Source::Conv { input: inputs[0], packed, spectral, dilation, left }
             }
             Op::Concat => self.rows(inputs),
             _ => {
@@ -286,7 +327,34 @@ impl<'a> Fusion<'a> {
     }
 }
 
+/// The absolute multiples of `block` that cover a range.
+pub fn whole_blocks(span: Span, block: usize) -> Span {
+    let block = i64::try_from(block).expect("a block fits memory");
+    if span.is_empty() {
+        return span;
+    }
+    let end = (span.end - 1).div_euclid(block).saturating_add(1);
+    Span::new(span.start.div_euclid(block) * block, end * block)
+}
+
 impl Step {
+    /// Length of the anchored blocks in which it is computed.
+    fn block(&self) -> usize {
+        match &self.source {
+            Source::Conv { spectral: Some(spectral), .. } => spectral.block(),
+            _ => 1,
+        }
+    }
+
+    /// Multiply-adds per position, a little more for transforms.
+    fn work(&self) -> usize {
+        match &self.source {
+            Source::Conv { spectral: Some(spectral), .. } => spectral.work(),
+            Source::Conv { packed, .. } => packed.work(),
+            Source::Rows(_) => 0,
+        }
+    }
+
     /// Stored values that the step reads position by position, beside those of its source.
     fn partners(&self) -> impl Iterator<Item = NodeId> {
         self.operations.iter().filter_map(|operation| match operation {

@@ -2,15 +2,15 @@
 
 use super::Isa;
 use super::elementwise::{self, Rows};
-use super::kernel::{self, Pass};
-use super::plan::{Home, Operation, Plan, Source, Step};
+use super::kernel::{self, Pass, Scratch};
+use super::plan::{Home, Operation, Plan, Source, Step, whole_blocks};
 use crate::engine::mix::Output;
 use crate::network::graph::INPUT_CHANNELS;
 use crate::network::{Graph, NodeId, Span};
 
 /// Rows that go through a step together: a multiple of every kernel's row block, few enough that
 /// 32 channels stay in the first-level cache.
-const BLOCK: usize = 240;
+const ROWS: usize = 240;
 
 /// Buffers that are used again from job to job.
 #[derive(Debug, Default)]
@@ -18,21 +18,30 @@ pub struct Workspace {
     slots: Vec<Vec<f32>>,
     rows: Vec<f32>,
     branch: Vec<f32>,
+    scratch: Scratch,
 }
 
-/// Computes positions `[0, length)` of the network's output. `input` holds the encoded rows
-/// `[-reach.left, length + reach.right)`.
+/// Encoded sequence: rows of four channels from an absolute position on.
+#[derive(Debug, Clone, Copy)]
+pub struct Encoded<'a> {
+    /// Position of the first row, on the strand that is read.
+    pub start: i64,
+    /// Row after row.
+    pub rows: &'a [f32],
+}
+
+/// Computes `output` positions of the network's last node. `input` covers what they need
+/// ([`Plan::reach`]).
 pub fn run<'w>(
     isa: Isa,
     graph: &Graph,
     plan: &Plan,
-    input: &[f32],
-    length: usize,
+    input: Encoded<'_>,
+    output: Span,
     workspace: &'w mut Workspace,
 ) -> Output<'w> {
-    let whole = i64::try_from(length).expect("a tile fits memory");
-    let spans = graph.needed(Span::new(0, whole));
-    let Workspace { slots, rows, branch } = workspace;
+    let spans = plan.needed(graph, output);
+    let Workspace { slots, rows, branch, scratch } = workspace;
     slots.resize_with(slots.len().max(plan.slots.len()), Vec::new);
     for home in plan.homes.iter().flatten() {
         let need = spans[home.base].len() * home.stride;
@@ -43,51 +52,72 @@ pub fn run<'w>(
     let mut memory = Memory { plan, spans: &spans, input, slots };
     for step in &plan.steps {
         let span = spans[step.node];
-        for start in (span.start..span.end).step_by(BLOCK) {
-            let block = Span::new(start, span.end.min(start + BLOCK as i64));
-            memory.block(isa, step, block, rows, branch);
+        let (whole, length) = step.blocks_of(span);
+        for start in (whole.start..whole.end).step_by(length) {
+            let block = Span::new(start, whole.end.min(start + length as i64));
+            rows.resize(block.len() * step.stride, 0.0);
+            memory.fill(isa, step, block, rows, scratch);
+            memory.finish(isa, step, block, rows, branch);
         }
     }
     let home = plan.homes[graph.output()].expect("the output is stored");
-    Output { values: &slots[home.slot][..length * home.stride], stride: home.stride }
+    Output { values: &slots[home.slot][..output.len() * home.stride], stride: home.stride }
+}
+
+impl Step {
+    /// The positions that are computed where `span` is wanted, and how many at a time.
+    fn blocks_of(&self, span: Span) -> (Span, usize) {
+        match &self.source {
+            Source::Conv { spectral: Some(spectral), .. } => {
+                let length = spectral.block();
+                (whole_blocks(span, length), spectral.blocks_at_once() * length)
+            }
+            _ => (span, ROWS),
+        }
+    }
 }
 
 /// All stored values while a plan runs.
 struct Memory<'a> {
     plan: &'a Plan,
     spans: &'a [Span],
-    input: &'a [f32],
+    input: Encoded<'a>,
     slots: &'a mut [Vec<f32>],
 }
 
 impl Memory<'_> {
-    /// Computes one block of positions of a step.
-    fn block(
+    /// Applies the operations of a step to the wanted part of a block and stores what is kept, a
+    /// few rows at a time.
+    fn finish(
         &mut self,
         isa: Isa,
         step: &Step,
         block: Span,
-        rows: &mut Vec<f32>,
+        rows: &mut [f32],
         branch: &mut Vec<f32>,
     ) {
-        rows.resize(block.len() * step.stride, 0.0);
-        self.fill(isa, step, block, rows);
-        self.apply(isa, &step.operations, block, rows, step.stride);
-        if step.stored {
-            self.store(step.node, block, rows);
-        }
-        for next in &step.branches {
-            branch.clear();
-            branch.extend_from_slice(rows);
-            self.apply(isa, &next.operations, block, branch, step.stride);
-            self.store(next.node, block, branch);
+        let wanted = block.intersect(self.spans[step.node]);
+        for start in (wanted.start..wanted.end).step_by(ROWS) {
+            let part = Span::new(start, wanted.end.min(start + ROWS as i64));
+            let first = (part.start - block.start) as usize * step.stride;
+            let rows = &mut rows[first..first + part.len() * step.stride];
+            self.apply(isa, &step.operations, part, rows, step.stride);
+            if step.stored {
+                self.store(step.node, part, rows);
+            }
+            for next in &step.branches {
+                branch.clear();
+                branch.extend_from_slice(rows);
+                self.apply(isa, &next.operations, part, branch, step.stride);
+                self.store(next.node, part, branch);
+            }
         }
     }
 
     /// The rows of a step before its operations.
-    fn fill(&self, isa: Isa, step: &Step, block: Span, rows: &mut [f32]) {
+    fn fill(&self, isa: Isa, step: &Step, block: Span, rows: &mut [f32], scratch: &mut Scratch) {
         match &step.source {
-            Source::Conv { input, packed, dilation, left } => {
+            Source::Conv { input, packed, spectral, dilation, left } => {
                 let (dilation, count) = (*dilation, block.len());
                 let from = self.rows(*input, block.start - *left as i64);
                 let pass = Pass {
@@ -97,7 +127,12 @@ impl Memory<'_> {
                     rows: count,
                     output: rows,
                 };
-                kernel::convolve(isa, packed, pass);
+                match spectral {
+                    Some(spectral) => {
+                        kernel::convolve_blocks(isa, spectral, packed, pass, scratch);
+                    }
+                    None => kernel::convolve(isa, packed, pass),
+                }
             }
             Source::Rows(inputs) => {
                 rows.fill(0.0);
@@ -144,8 +179,8 @@ impl Memory<'_> {
                 Rows { values, stride: home.stride }
             }
             None => {
-                let first = (from - self.spans[0].start) as usize;
-                Rows { values: &self.input[first * INPUT_CHANNELS..], stride: INPUT_CHANNELS }
+                let first = (from - self.input.start) as usize;
+                Rows { values: &self.input.rows[first * INPUT_CHANNELS..], stride: INPUT_CHANNELS }
             }
         }
     }

@@ -1,17 +1,19 @@
-//! The direct convolution: packed weights, one register-blocked pass per instruction set.
+//! Convolution kernels: direct, and by Fourier transform where kernels are long.
 //!
 //! Activations are position-major: row `t` holds the channels of position `t`, padded to a
-//! multiple of [`LANES`]. Every output number is one chain `bias + w·x + w·x + …` over taps, then
-//! input channels, whatever rows are computed beside it: so a value does not depend on where a
-//! tile or block begins.
+//! multiple of [`LANES`]. What an output number is depends on the rows that it reads (direct), or
+//! on those of its anchored block (transforms), never on where a tile begins.
 
-#[cfg(target_arch = "x86_64")]
-mod avx2;
-#[cfg(target_arch = "x86_64")]
-mod avx512;
-mod portable;
+mod direct;
+mod fft;
+mod simd;
+
+pub use fft::{Scratch, Spectral};
 
 use super::Isa;
+use simd::Portable;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{__m256, __m512};
 
 /// Row strides are multiples of this many numbers: one AVX-512 register.
 pub const LANES: usize = 16;
@@ -63,6 +65,11 @@ impl Packed {
         Self { taps, inputs, stride, weights, bias }
     }
 
+    /// Multiply-adds per output row.
+    pub fn work(&self) -> usize {
+        self.taps * self.inputs * self.stride
+    }
+
     /// Panels: first output, width, and weights.
     fn panels(&self) -> impl Iterator<Item = Panel<'_>> {
         let size = self.taps * self.inputs;
@@ -97,11 +104,11 @@ pub struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Whether every row that the kernels will touch lies in the slices.
-    fn fits(&self, packed: &Packed) -> bool {
+    /// Whether the slices hold every row that the kernels touch, of so many input channels.
+    fn fits(&self, packed: &Packed, channels: usize) -> bool {
         let last_row = self.rows - 1 + (packed.taps - 1) * self.dilation;
-        packed.inputs <= self.input_stride
-            && last_row * self.input_stride + packed.inputs <= self.input.len()
+        channels <= self.input_stride
+            && last_row * self.input_stride + channels <= self.input.len()
             && self.rows * packed.stride <= self.output.len()
     }
 }
@@ -114,24 +121,102 @@ pub fn convolve(isa: Isa, packed: &Packed, pass: Pass<'_>) {
     if pass.rows == 0 {
         return;
     }
-    assert!(pass.fits(packed), "a convolution pass must lie inside its buffers");
-    match isa {
-        Isa::Portable => portable::convolve(packed, pass),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => {
-            assert!(isa.is_available());
-            // SAFETY: AVX2 and FMA are there, and `fits` holds.
-            unsafe { avx2::convolve(packed, pass) }
+    assert!(isa.is_available());
+    assert!(pass.fits(packed, packed.inputs), "a pass must lie inside its buffers");
+    // SAFETY: the processor has the instruction set, and the pass fits.
+    unsafe {
+        match isa {
+            Isa::Portable => direct::convolve::<Portable, 4, 2>(packed, pass),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => direct_avx2(packed, pass),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => direct_avx512(packed, pass),
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx2 | Isa::Avx512 => unreachable!("not available"),
         }
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => {
-            assert!(isa.is_available());
-            // SAFETY: AVX-512F is there, and `fits` holds.
-            unsafe { avx512::convolve(packed, pass) }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx2 | Isa::Avx512 => unreachable!("refused when the engine was built"),
     }
+}
+
+/// Computes whole blocks by transforms; `pass.rows` is a multiple of [`Spectral::block`], and
+/// `packed` holds the same weights.
+///
+/// # Panics
+/// As for [`convolve`].
+pub fn convolve_blocks(
+    isa: Isa,
+    spectral: &Spectral,
+    packed: &Packed,
+    pass: Pass<'_>,
+    scratch: &mut Scratch,
+) {
+    if pass.rows == 0 {
+        return;
+    }
+    assert!(isa.is_available());
+    assert!(pass.rows.is_multiple_of(spectral.block()), "whole blocks only");
+    assert!(pass.fits(packed, fft::CHANNELS), "a pass must lie inside its buffers");
+    // SAFETY: the processor has the instruction set, and the pass fits.
+    unsafe {
+        match isa {
+            Isa::Portable => {
+                fft::convolve::<Portable, 2, 2>(isa, spectral, packed, pass, scratch);
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => fft_avx2(isa, spectral, packed, pass, scratch),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => fft_avx512(isa, spectral, packed, pass, scratch),
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx2 | Isa::Avx512 => unreachable!("not available"),
+        }
+    }
+}
+
+/// # Safety
+/// See [`direct::convolve`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn direct_avx2(packed: &Packed, pass: Pass<'_>) {
+    // SAFETY: passed on.
+    unsafe { direct::convolve::<__m256, 6, 2>(packed, pass) }
+}
+
+/// # Safety
+/// See [`direct::convolve`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn direct_avx512(packed: &Packed, pass: Pass<'_>) {
+    // SAFETY: passed on.
+    unsafe { direct::convolve::<__m512, 12, 2>(packed, pass) }
+}
+
+/// # Safety
+/// See [`fft::convolve`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn fft_avx2(
+    isa: Isa,
+    spectral: &Spectral,
+    packed: &Packed,
+    pass: Pass<'_>,
+    scratch: &mut Scratch,
+) {
+    // SAFETY: passed on.
+    unsafe { fft::convolve::<__m256, 2, 2>(isa, spectral, packed, pass, scratch) }
+}
+
+/// # Safety
+/// See [`fft::convolve`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn fft_avx512(
+    isa: Isa,
+    spectral: &Spectral,
+    packed: &Packed,
+    pass: Pass<'_>,
+    scratch: &mut Scratch,
+) {
+    // SAFETY: passed on.
+    unsafe { fft::convolve::<__m512, 6, 2>(isa, spectral, packed, pass, scratch) }
 }
 
 #[cfg(test)]
@@ -194,6 +279,52 @@ mod tests {
                 let mut part = vec![f32::NAN; (rows - skip) * packed.stride];
                 run(skip, rows - skip, &mut part);
                 prop_assert_eq!(&part[..], &output[skip * packed.stride..], "{}", isa);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn transforms_compute_the_same_sums_and_no_block_depends_on_its_neighbours(
+            outputs in 17usize..33, inputs in 17usize..33, taps in 9usize..60,
+            dilation in 1usize..30, blocks in 1usize..4, spike in any::<bool>(), seed in any::<u32>(),
+        ) {
+            let number = |i: usize| {
+                let mixed = (i as u32).wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8;
+                mixed as f32 / (1 << 24) as f32 - 0.5
+            };
+            let weight = |o: usize, i: usize, j: usize| {
+                if o < outputs { number((o * 41 + i) * 61 + j) } else { 0.0 }
+            };
+            let packed = Packed::new((outputs, inputs, taps), weight, |o| number(o + 7));
+            let spectral = Spectral::new(&packed, dilation, outputs).expect("long kernels pay");
+            let rows = blocks * spectral.block();
+            let need = rows + (taps - 1) * dilation;
+            let mut input: Vec<f32> = (0..need * 32).map(|i| number(i * 3 + 1)).collect();
+            if spike {
+                // one row 10,000 times its neighbours (cpu-kernels.md 4b)
+                input[need / 2 * 32..][..32].iter_mut().for_each(|x| *x *= 1e4);
+            }
+            for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+                let run = |first: usize, rows: usize| {
+                    let mut output = vec![f32::NAN; rows * 32];
+                    let (input, output_rows) = (&input[first * 32..], &mut output);
+                    let pass =
+                        Pass { input, input_stride: 32, dilation, rows, output: output_rows };
+                    convolve_blocks(isa, &spectral, &packed, pass, &mut Scratch::default());
+                    output
+                };
+                let whole = run(0, rows);
+                let mut direct = vec![f32::NAN; rows * 32];
+                let output = &mut direct;
+                convolve(isa, &packed, Pass { input: &input, input_stride: 32, dilation, rows, output });
+                for (i, (got, want)) in whole.iter().zip(&direct).enumerate() {
+                    let near = 3e-5f32.max(want.abs() * 1e-5);
+                    prop_assert!((got - want).abs() < near, "{isa} row {}: {got} {want}", i / 32);
+                }
+                let last = rows - spectral.block();
+                prop_assert_eq!(&run(last, spectral.block())[..], &whole[last * 32..], "{}", isa);
             }
         }
     }

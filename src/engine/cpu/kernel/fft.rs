@@ -1,0 +1,507 @@
+//! Convolution by fast Fourier transform (overlap-save), for long kernels of 32 channels
+//! (cpu-kernels.md 4b).
+//!
+//! A dilated convolution is a dense one on each residue of the position modulo the dilation. A
+//! tile is one residue of one *block*: `N` input rows, `dilation` positions apart, give
+//! `N - taps + 1` outputs. Blocks lie at absolute multiples of their length and are computed whole,
+//! so an output depends on the sequence around it and on nothing else.
+//!
+//! The 32 channels of a row travel as 16 complex numbers, channel `c` the real and `16 + c` the
+//! imaginary part, so that one complex transform serves two channels. Per frequency the tiles are
+//! multiplied with a complex 32 x 32 matrix, then transformed back.
+
+use super::simd::Lanes;
+use super::{Isa, Packed, Pass};
+use std::f64::consts::TAU;
+
+/// Channels in and out, padded.
+pub const CHANNELS: usize = 32;
+/// Numbers of one complex row: real parts, then imaginary parts, of all channels.
+const ROW: usize = 2 * CHANNELS;
+/// Lengths of transforms to choose from.
+const POINTS: [usize; 4] = [32, 64, 128, 256];
+/// The shortest transform within this factor of the cheapest one is taken: short blocks waste less
+/// at the ends of a stretch.
+const GOOD_ENOUGH: f64 = 1.3;
+/// Tiles that go through the stages together, at least: enough to use each weight often.
+const TILES: usize = 24;
+/// A multiply-add inside transforms takes about as long as this many of the direct kernel.
+const OVERHEAD: usize = 2;
+/// Error of a transform in units of (root mean square of its rows) x (norm of the weights of an
+/// output), as measured (cpu-kernels.md 4b: rows 10,000 times their neighbours err by 1e-3).
+const ERROR: f64 = 2e-7;
+/// Largest estimated error; beyond it a tile is computed directly.
+const LARGEST_ERROR: f64 = 2e-5;
+
+/// A convolution's weights as spectra.
+#[derive(Debug, Clone)]
+pub struct Spectral {
+    points: usize,
+    taps: usize,
+    dilation: usize,
+    /// `[frequency 0..=N/2][input][real parts of 32 outputs, imaginary parts]`.
+    weights: Vec<f32>,
+    bias: [f32; CHANNELS],
+    /// `[stage][p][3]` powers of the root of unity of each radix-4 stage.
+    twiddles: Vec<Vec<[(f32, f32); 3]>>,
+    /// Largest sum of squares of a tile's rows that is transformed.
+    largest_energy: f32,
+}
+
+/// Numbers of multiply-adds per output row of a transform of `points`, or `None` if the kernel is
+/// too long for it.
+fn cost(points: usize, taps: usize) -> Option<usize> {
+    let outputs = (points + 1).checked_sub(taps).filter(|&outputs| outputs > 0)?;
+    let products = (points / 2 + 1) * 4 * CHANNELS * CHANNELS;
+    let transforms = 5 * CHANNELS * points * points.ilog2() as usize / 2;
+    Some((products + transforms) / outputs)
+}
+
+impl Spectral {
+    /// Spectra of the weights, where transforms are expected to be faster than the direct kernel.
+    pub fn new(packed: &Packed, dilation: usize, channels: usize) -> Option<Self> {
+        let narrow = |channels: usize| super::padded(channels) == CHANNELS;
+        if !narrow(packed.inputs) || !narrow(channels) {
+            return None;
+        }
+        let taps = packed.taps;
+        let costs = || POINTS.iter().filter_map(|&points| Some((cost(points, taps)?, points)));
+        let (least, _) = costs().min()?;
+        let good = |(cost, _): &(usize, usize)| *cost as f64 <= GOOD_ENOUGH * least as f64;
+        let (cost, points) = costs().find(good)?;
+        if OVERHEAD * cost > packed.work() {
+            return None;
+        }
+        let weight = |tap: usize, input: usize| match input < packed.inputs {
+            true => &packed.weights[(tap * packed.inputs + input) * CHANNELS..][..CHANNELS],
+            false => &[0.0; CHANNELS],
+        };
+        // 1/N of the inverse transform and 1/2 of the untangling are folded in
+        let scale = 0.5 / points as f64;
+        let mut weights = Vec::with_capacity((points / 2 + 1) * CHANNELS * ROW);
+        for frequency in 0..=points / 2 {
+            let roots: Vec<(f64, f64)> = (0..taps)
+                .map(|tap| (TAU * (frequency * tap % points) as f64 / points as f64).sin_cos())
+                .collect();
+            for input in 0..CHANNELS {
+                let mut sums = [[0.0; CHANNELS]; 2];
+                for (tap, (sin, cos)) in roots.iter().enumerate() {
+                    // the conjugate: a correlation, not a convolution
+                    for (output, &w) in weight(tap, input).iter().enumerate() {
+                        sums[0][output] += f64::from(w) * cos;
+                        sums[1][output] += f64::from(w) * sin;
+                    }
+                }
+                weights.extend(sums.as_flattened().iter().map(|sum| (sum * scale) as f32));
+            }
+        }
+        let norm = |output: usize| -> f64 {
+            let column = packed.weights.iter().skip(output).step_by(CHANNELS);
+            column.map(|&w| f64::from(w) * f64::from(w)).sum()
+        };
+        let norm = (0..CHANNELS).map(norm).fold(f64::MIN_POSITIVE, f64::max);
+        let largest_energy = points as f64 * (LARGEST_ERROR / ERROR).powi(2) / norm;
+        Some(Self {
+            points,
+            taps,
+            dilation,
+            weights,
+            bias: packed.bias[..].try_into().expect("32 padded outputs"),
+            twiddles: twiddles(points),
+            largest_energy: (largest_energy as f32).min(f32::MAX),
+        })
+    }
+
+    /// Output rows of a tile.
+    fn outputs(&self) -> usize {
+        self.points - self.taps + 1
+    }
+
+    /// Output positions of a block; blocks begin at absolute multiples of it.
+    pub fn block(&self) -> usize {
+        self.outputs() * self.dilation
+    }
+
+    /// Blocks that are best computed together.
+    pub fn blocks_at_once(&self) -> usize {
+        TILES.div_ceil(self.dilation)
+    }
+
+    /// Time per output row, in multiply-adds of the direct kernel.
+    pub fn work(&self) -> usize {
+        OVERHEAD * cost(self.points, self.taps).expect("chosen because it fits")
+    }
+}
+
+/// Twiddle factors of the radix-4 stages of a transform of `points`, longest first.
+fn twiddles(points: usize) -> Vec<Vec<[(f32, f32); 3]>> {
+    let mut stages = vec![];
+    let mut n = points;
+    while n >= 4 {
+        let root = |power: usize| {
+            let (sin, cos) = (-TAU * power as f64 / n as f64).sin_cos();
+            (cos as f32, sin as f32)
+        };
+        stages.push((0..n / 4).map(|p| [root(p), root(2 * p), root(3 * p)]).collect());
+        n /= 4;
+    }
+    stages
+}
+
+/// Buffers of the transforms, used again from block to block.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Two rows of points each: a transform goes back and forth between them.
+    points: [Vec<f32>; 2],
+    /// `[frequency][tile][ROW]`
+    spectra: Vec<f32>,
+    /// Output rows of one tile that is computed directly.
+    direct: Vec<f32>,
+    /// Which tiles are.
+    too_loud: Vec<bool>,
+}
+
+/// Computes the whole blocks of a pass: `pass.rows` is a multiple of [`Spectral::block`].
+/// `packed` serves the tiles whose numbers are too large for transforms.
+///
+/// # Safety
+/// The processor has the instruction set of `V` (and of `isa`), and the pass fits its buffers.
+#[inline(always)]
+pub unsafe fn convolve<V: Lanes, const MR: usize, const NV: usize>(
+    isa: Isa,
+    spectral: &Spectral,
+    packed: &Packed,
+    pass: Pass<'_>,
+    scratch: &mut Scratch,
+) {
+    let Spectral { points, dilation, .. } = *spectral;
+    let (outputs, block) = (spectral.outputs(), spectral.block());
+    let tiles = pass.rows / block * dilation;
+    for half in &mut scratch.points {
+        half.resize(points * CHANNELS, 0.0);
+    }
+    scratch.spectra.resize((points / 2 + 1) * tiles * ROW, 0.0);
+    scratch.too_loud.clear();
+    let [a, b] = &mut scratch.points;
+    let (a, b) = (a.as_mut_ptr(), b.as_mut_ptr());
+    let step = dilation * pass.input_stride;
+    // first row of a tile, in the input as in the output
+    let first_row = |tile: usize| tile / dilation * block + tile % dilation;
+    // SAFETY: `fits` covers all input rows of the taps of all output rows, which are those of the
+    // tiles; spectra hold all frequencies of all tiles; a and b hold all points.
+    unsafe {
+        for tile in 0..tiles {
+            let input = pass.input.as_ptr().add(first_row(tile) * pass.input_stride);
+            let loud = !(energy::<V>(input, step, points) <= spectral.largest_energy);
+            scratch.too_loud.push(loud);
+            let z = transform::<V>(&spectral.twiddles, input, step, a, b, points);
+            untangle::<V>(z, points, scratch.spectra.as_mut_ptr().add(tile * ROW), tiles * ROW);
+        }
+        for frequency in 0..=points / 2 {
+            let weights = spectral.weights.as_ptr().add(frequency * CHANNELS * ROW);
+            let rows = scratch.spectra.as_mut_ptr().add(frequency * tiles * ROW);
+            let mut tile = 0;
+            while tile + MR <= tiles {
+                multiply::<V, MR, NV>(rows.add(tile * ROW), weights);
+                tile += MR;
+            }
+            while tile < tiles {
+                multiply::<V, 1, NV>(rows.add(tile * ROW), weights);
+                tile += 1;
+            }
+        }
+        for tile in 0..tiles {
+            if scratch.too_loud[tile] {
+                continue;
+            }
+            tangle::<V>(scratch.spectra.as_ptr().add(tile * ROW), tiles * ROW, a, points);
+            let z = transform::<V>(&spectral.twiddles, a, CHANNELS, b, a, points);
+            let output = pass.output.as_mut_ptr().add(first_row(tile) * CHANNELS);
+            finish::<V>(z, &spectral.bias, output, dilation * CHANNELS, outputs);
+        }
+    }
+    for tile in (0..tiles).filter(|&tile| scratch.too_loud[tile]) {
+        scratch.direct.resize(outputs * CHANNELS, 0.0);
+        let input = &pass.input[first_row(tile) * pass.input_stride..];
+        let direct = &mut scratch.direct;
+        let rows = Pass { input, input_stride: step, dilation: 1, rows: outputs, output: direct };
+        super::convolve(isa, packed, rows);
+        for (t, row) in scratch.direct.chunks_exact(CHANNELS).enumerate() {
+            let to = (first_row(tile) + t * dilation) * CHANNELS;
+            pass.output[to..to + CHANNELS].copy_from_slice(row);
+        }
+    }
+}
+
+/// Sum of squares of `points` rows, `step` numbers apart. Not a number if one of them is not.
+///
+/// # Safety
+/// The rows are there, and so is the instruction set.
+#[inline(always)]
+unsafe fn energy<V: Lanes>(rows: *const f32, step: usize, points: usize) -> f32 {
+    // SAFETY: the caller vouches for the rows.
+    unsafe {
+        let mut sums = V::splat(0.0);
+        for point in 0..points {
+            for column in (0..CHANNELS).step_by(V::WIDTH) {
+                let x = V::load(rows.add(point * step + column));
+                sums = sums.add_product(x, x);
+            }
+        }
+        let mut lanes = [0.0; 16];
+        sums.store(lanes.as_mut_ptr());
+        lanes.iter().sum()
+    }
+}
+
+/// A complex register: real and imaginary parts of the same channels.
+#[derive(Clone, Copy)]
+struct Complex<V> {
+    re: V,
+    im: V,
+}
+
+impl<V: Lanes> Complex<V> {
+    /// # Safety
+    /// As for [`Lanes`]: `HALF + V::WIDTH` numbers from `from` on.
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for the memory; so below.
+        unsafe { Self { re: V::load(from), im: V::load(from.add(HALF)) } }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: see `load`.
+        unsafe {
+            self.re.store(to);
+            self.im.store(to.add(HALF));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn plus(self, other: Self) -> Self {
+        // SAFETY: the instruction set is there; so below.
+        unsafe { Self { re: self.re.plus(other.re), im: self.im.plus(other.im) } }
+    }
+
+    #[inline(always)]
+    unsafe fn minus(self, other: Self) -> Self {
+        // SAFETY: see `plus`.
+        unsafe { Self { re: self.re.minus(other.re), im: self.im.minus(other.im) } }
+    }
+
+    /// `self · (−i)`, given as swapped parts and one subtraction: `self + other · (−i)`.
+    #[inline(always)]
+    unsafe fn minus_i(self, other: Self) -> Self {
+        // SAFETY: see `plus`.
+        unsafe { Self { re: self.re.plus(other.im), im: self.im.minus(other.re) } }
+    }
+
+    /// `self + other · i`
+    #[inline(always)]
+    unsafe fn plus_i(self, other: Self) -> Self {
+        // SAFETY: see `plus`.
+        unsafe { Self { re: self.re.minus(other.im), im: self.im.plus(other.re) } }
+    }
+
+    #[inline(always)]
+    unsafe fn times(self, (cos, sin): (f32, f32)) -> Self {
+        // SAFETY: see `plus`.
+        unsafe {
+            let (cos, sin) = (V::splat(cos), V::splat(sin));
+            Self {
+                re: self.re.times(cos).sub_product(self.im, sin),
+                im: self.im.times(cos).add_product(self.re, sin),
+            }
+        }
+    }
+}
+
+/// Channels that are real parts; as many are imaginary parts.
+const HALF: usize = CHANNELS / 2;
+
+/// Forward transform (Stockham, radix 4, a radix-2 stage at the end where needed) of points that
+/// lie `step` numbers apart; gives the one of the two buffers that holds the result. `a` may be
+/// anything that is not `source`; `b` may be `source` itself.
+///
+/// # Safety
+/// The points are there, both buffers hold all points, and the instruction set is there.
+#[inline(always)]
+unsafe fn transform<V: Lanes>(
+    twiddles: &[Vec<[(f32, f32); 3]>],
+    source: *const f32,
+    step: usize,
+    a: *mut f32,
+    b: *mut f32,
+    points: usize,
+) -> *const f32 {
+    let (mut from, mut from_step, mut to, mut other) = (source, step, a, b);
+    let (mut n, mut s) = (points, 1);
+    // SAFETY: every stage reads and writes points 0..N of the given buffers.
+    unsafe {
+        for powers in twiddles {
+            let m = n / 4;
+            for (p, powers) in powers.iter().enumerate() {
+                for q in 0..s {
+                    let from = from.add((q + s * p) * from_step);
+                    let to = to.add((q + s * 4 * p) * CHANNELS);
+                    for lane in (0..HALF).step_by(V::WIDTH) {
+                        let x =
+                            |k: usize| Complex::<V>::load(from.add(s * m * k * from_step + lane));
+                        let (x0, x1, x2, x3) = (x(0), x(1), x(2), x(3));
+                        let (sum02, dif02) = (x0.plus(x2), x0.minus(x2));
+                        let (sum13, dif13) = (x1.plus(x3), x1.minus(x3));
+                        let y = |k: usize| to.add(s * k * CHANNELS + lane);
+                        sum02.plus(sum13).store(y(0));
+                        let (y1, y2) = (dif02.minus_i(dif13), sum02.minus(sum13));
+                        let y3 = dif02.plus_i(dif13);
+                        if p == 0 {
+                            y1.store(y(1));
+                            y2.store(y(2));
+                            y3.store(y(3));
+                        } else {
+                            y1.times(powers[0]).store(y(1));
+                            y2.times(powers[1]).store(y(2));
+                            y3.times(powers[2]).store(y(3));
+                        }
+                    }
+                }
+            }
+            n = m;
+            s *= 4;
+            (from, from_step) = (to, CHANNELS);
+            (to, other) = (other, to);
+        }
+        if n == 2 {
+            for q in 0..s {
+                for lane in (0..HALF).step_by(V::WIDTH) {
+                    let x = Complex::<V>::load(from.add(q * CHANNELS + lane));
+                    let y = Complex::<V>::load(from.add((q + s) * CHANNELS + lane));
+                    x.plus(y).store(to.add(q * CHANNELS + lane));
+                    x.minus(y).store(to.add((q + s) * CHANNELS + lane));
+                }
+            }
+            return to;
+        }
+    }
+    from
+}
+
+/// From the transform of `even + i·odd` to twice the transforms of both, frequencies 0 to N/2.
+///
+/// # Safety
+/// `z` holds all points; `to` has room for `points / 2 + 1` rows, `stride` apart.
+#[inline(always)]
+unsafe fn untangle<V: Lanes>(z: *const f32, points: usize, to: *mut f32, stride: usize) {
+    // SAFETY: frequencies and their mirrors are below N.
+    unsafe {
+        for frequency in 0..=points / 2 {
+            let mirror = (points - frequency) % points;
+            let to = to.add(frequency * stride);
+            for lane in (0..HALF).step_by(V::WIDTH) {
+                let f = Complex::<V>::load(z.add(frequency * CHANNELS + lane));
+                let g = Complex::<V>::load(z.add(mirror * CHANNELS + lane));
+                f.re.plus(g.re).store(to.add(lane));
+                f.im.plus(g.im).store(to.add(HALF + lane));
+                f.im.minus(g.im).store(to.add(CHANNELS + lane));
+                g.re.minus(f.re).store(to.add(CHANNELS + HALF + lane));
+            }
+        }
+    }
+}
+
+/// The way back: from both transforms to that of `even + i·odd`, with real and imaginary parts
+/// swapped, so that a forward transform inverts it.
+///
+/// # Safety
+/// `from` holds `points / 2 + 1` rows, `stride` apart; `z` has room for all points.
+#[inline(always)]
+unsafe fn tangle<V: Lanes>(from: *const f32, stride: usize, z: *mut f32, points: usize) {
+    // SAFETY: frequencies and their mirrors are below N.
+    unsafe {
+        for frequency in 0..=points / 2 {
+            let mirror = (points - frequency) % points;
+            let from = from.add(frequency * stride);
+            for lane in (0..HALF).step_by(V::WIDTH) {
+                let even = (V::load(from.add(lane)), V::load(from.add(CHANNELS + lane)));
+                let odd =
+                    (V::load(from.add(HALF + lane)), V::load(from.add(CHANNELS + HALF + lane)));
+                let at = |point: usize| z.add(point * CHANNELS + lane);
+                Complex { re: even.1.plus(odd.0), im: even.0.minus(odd.1) }.store(at(frequency));
+                if mirror != frequency {
+                    Complex { re: odd.0.minus(even.1), im: even.0.plus(odd.1) }.store(at(mirror));
+                }
+            }
+        }
+    }
+}
+
+/// Multiplies the rows of `MR` tiles with the complex matrix of one frequency, in place.
+///
+/// # Safety
+/// `rows` holds `MR` rows, `weights` one matrix; the instruction set is there.
+#[inline(always)]
+unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize>(
+    rows: *mut f32,
+    weights: *const f32,
+) {
+    // SAFETY: all offsets lie inside MR rows and one matrix of CHANNELS x ROW.
+    unsafe {
+        let mut x = [[0.0f32; ROW]; MR];
+        std::ptr::copy_nonoverlapping(rows, x.as_mut_ptr().cast(), MR * ROW);
+        for column in (0..CHANNELS).step_by(NV * V::WIDTH) {
+            let mut re = [[V::splat(0.0); NV]; MR];
+            let mut im = [[V::splat(0.0); NV]; MR];
+            for input in 0..CHANNELS {
+                let row = weights.add(input * ROW + column);
+                let a: [V; NV] = std::array::from_fn(|v| V::load(row.add(v * V::WIDTH)));
+                let b: [V; NV] = std::array::from_fn(|v| V::load(row.add(CHANNELS + v * V::WIDTH)));
+                for m in 0..MR {
+                    let real = V::splat(x[m][input]);
+                    for v in 0..NV {
+                        re[m][v] = re[m][v].add_product(real, a[v]);
+                        im[m][v] = im[m][v].add_product(real, b[v]);
+                    }
+                    let imaginary = V::splat(x[m][CHANNELS + input]);
+                    for v in 0..NV {
+                        re[m][v] = re[m][v].sub_product(imaginary, b[v]);
+                        im[m][v] = im[m][v].add_product(imaginary, a[v]);
+                    }
+                }
+            }
+            for m in 0..MR {
+                for v in 0..NV {
+                    let to = rows.add(m * ROW + column + v * V::WIDTH);
+                    re[m][v].store(to);
+                    im[m][v].store(to.add(CHANNELS));
+                }
+            }
+        }
+    }
+}
+
+/// Bias added and parts swapped back: the first `outputs` points become output rows.
+///
+/// # Safety
+/// `z` holds all points; `output` has room for `outputs` rows, `step` numbers apart.
+#[inline(always)]
+unsafe fn finish<V: Lanes>(
+    z: *const f32,
+    bias: &[f32; CHANNELS],
+    output: *mut f32,
+    step: usize,
+    outputs: usize,
+) {
+    // SAFETY: see above.
+    unsafe {
+        for t in 0..outputs {
+            for lane in (0..HALF).step_by(V::WIDTH) {
+                let x = Complex::<V>::load(z.add(t * CHANNELS + lane));
+                let to = output.add(t * step + lane);
+                x.im.plus(V::load(bias.as_ptr().add(lane))).store(to);
+                x.re.plus(V::load(bias.as_ptr().add(HALF + lane))).store(to.add(HALF));
+            }
+        }
+    }
+}
