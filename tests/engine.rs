@@ -1,5 +1,7 @@
 //! The CPU engine against the oracle on random networks, on every instruction set of this machine.
 
+#![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+
 use atrous::engine::cpu::Isa;
 use atrous::engine::{CpuEngine, Engine, Job, Oracle};
 use atrous::model::{

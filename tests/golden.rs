@@ -2,6 +2,8 @@
 //! independent program in f64 for SpliceAI, OpenSpliceAI and Pangolin, both strands, contig ends
 //! and odd letters (its README says how they were made). Skipped, with the reason, when absent.
 
+#![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+
 use atrous::engine::cpu::Isa;
 use atrous::engine::{CpuEngine, Engine, Job, Oracle};
 use atrous::genome::sequence::reverse_complement;
@@ -9,7 +11,7 @@ use atrous::genome::{ContigId, Reference, Strand};
 use atrous::model::import::{FamilyChoice, ImportOptions, import};
 use atrous::model::{Model, Track};
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Largest difference that counts as equal (tracks/README.md, "Tolerance").
@@ -20,7 +22,9 @@ fn shared() -> Option<PathBuf> {
     let root = std::env::var_os("ATROUS_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
     let found = root.join("conformance/tracks").is_dir() && root.join("weights").is_dir();
     if !found {
-        eprintln!("skipped: no conformance data in {} (set ATROUS_SHARED)", root.display());
+        // written past the capture of passing tests, so that a skip is seen
+        let reason = format!("skipped: no conformance data in {}", root.display());
+        let _ = writeln!(std::io::stderr(), "{reason} (set ATROUS_SHARED)");
     }
     found.then_some(root)
 }
@@ -160,9 +164,13 @@ fn the_cpu_engine_reproduces_every_golden_track() {
             .collect();
         assert!(!tracks.is_empty(), "{}", golden.path.display());
         let count = golden.columns[0].1.len();
-        // the whole list on the best instruction set, short pieces on the others
+        // all numbers on the best instruction set; on the others short pieces of single members
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-            let count = if isa == Isa::best() { count } else { count.min(300) };
+            let count = match isa == Isa::best() {
+                true => count,
+                false if model.members.len() == 1 => count.min(300),
+                false => continue,
+            };
             let engine = CpuEngine::new(model, &tracks, isa).unwrap();
             let got = predict(&engine, &root, &golden, count);
             for (track, got) in tracks.iter().zip(&got) {

@@ -27,6 +27,9 @@ const GOOD_ENOUGH: f64 = 1.3;
 const TILES: usize = 24;
 /// A multiply-add inside transforms takes about as long as this many of the direct kernel.
 const OVERHEAD: usize = 2;
+/// Transforms must be this many times faster than the direct kernel, or it is preferred: on real
+/// networks its rounding errors are smaller (docs/decisions/when-to-transform.md).
+const LEAST_GAIN: usize = 2;
 /// Error of a transform in units of (root mean square of its rows) x (norm of the weights of an
 /// output), as measured (cpu-kernels.md 4b: rows 10,000 times their neighbours err by 1e-3).
 const ERROR: f64 = 2e-7;
@@ -42,6 +45,9 @@ pub struct Spectral {
     /// `[frequency 0..=N/2][input][real parts of 32 outputs, imaginary parts]`.
     weights: Vec<f32>,
     bias: [f32; CHANNELS],
+    /// What each input channel is multiplied with first (its weights are divided by it): powers of
+    /// two near the norm of its weights, so that rounding errors weigh alike on all channels.
+    balance: [f32; CHANNELS],
     /// `[stage][p][3]` powers of the root of unity of each radix-4 stage.
     twiddles: Vec<Vec<[(f32, f32); 3]>>,
     /// Largest sum of squares of a tile's rows that is transformed.
@@ -69,13 +75,19 @@ impl Spectral {
         let (least, _) = costs().min()?;
         let good = |(cost, _): &(usize, usize)| *cost as f64 <= GOOD_ENOUGH * least as f64;
         let (cost, points) = costs().find(good)?;
-        if OVERHEAD * cost > packed.work() {
+        if LEAST_GAIN * OVERHEAD * cost > packed.work() {
             return None;
         }
         let weight = |tap: usize, input: usize| match input < packed.inputs {
             true => &packed.weights[(tap * packed.inputs + input) * CHANNELS..][..CHANNELS],
             false => &[0.0; CHANNELS],
         };
+        let balance: [f32; CHANNELS] = std::array::from_fn(|input| {
+            let squares =
+                (0..taps).flat_map(|tap| weight(tap, input)).map(|&w| f64::from(w).powi(2));
+            let norm = squares.sum::<f64>().sqrt();
+            if norm > 0.0 { norm.log2().round().clamp(-60.0, 60.0).exp2() as f32 } else { 1.0 }
+        });
         // 1/N of the inverse transform and 1/2 of the untangling are folded in
         let scale = 0.5 / points as f64;
         let mut weights = Vec::with_capacity((points / 2 + 1) * CHANNELS * ROW);
@@ -92,12 +104,15 @@ impl Spectral {
                         sums[1][output] += f64::from(w) * sin;
                     }
                 }
+                let scale = scale / f64::from(balance[input]);
                 weights.extend(sums.as_flattened().iter().map(|sum| (sum * scale) as f32));
             }
         }
         let norm = |output: usize| -> f64 {
-            let column = packed.weights.iter().skip(output).step_by(CHANNELS);
-            column.map(|&w| f64::from(w) * f64::from(w)).sum()
+            let inputs = (0..CHANNELS).flat_map(|input| {
+                (0..taps).map(move |tap| f64::from(weight(tap, input)[output] / balance[input]))
+            });
+            inputs.map(|w| w * w).sum()
         };
         let norm = (0..CHANNELS).map(norm).fold(f64::MIN_POSITIVE, f64::max);
         let largest_energy = points as f64 * (LARGEST_ERROR / ERROR).powi(2) / norm;
@@ -107,6 +122,7 @@ impl Spectral {
             dilation,
             weights,
             bias: packed.bias[..].try_into().expect("32 padded outputs"),
+            balance,
             twiddles: twiddles(points),
             largest_energy: (largest_energy as f32).min(f32::MAX),
         })
@@ -192,9 +208,10 @@ pub unsafe fn convolve<V: Lanes, const MR: usize, const NV: usize>(
     unsafe {
         for tile in 0..tiles {
             let input = pass.input.as_ptr().add(first_row(tile) * pass.input_stride);
-            let loud = !(energy::<V>(input, step, points) <= spectral.largest_energy);
+            gather::<V>(input, step, &spectral.balance, b, points);
+            let loud = !(energy::<V>(b, points) <= spectral.largest_energy);
             scratch.too_loud.push(loud);
-            let z = transform::<V>(&spectral.twiddles, input, step, a, b, points);
+            let z = transform::<V>(&spectral.twiddles, b, a, points);
             untangle::<V>(z, points, scratch.spectra.as_mut_ptr().add(tile * ROW), tiles * ROW);
         }
         for frequency in 0..=points / 2 {
@@ -215,7 +232,7 @@ pub unsafe fn convolve<V: Lanes, const MR: usize, const NV: usize>(
                 continue;
             }
             tangle::<V>(scratch.spectra.as_ptr().add(tile * ROW), tiles * ROW, a, points);
-            let z = transform::<V>(&spectral.twiddles, a, CHANNELS, b, a, points);
+            let z = transform::<V>(&spectral.twiddles, a, b, points);
             let output = pass.output.as_mut_ptr().add(first_row(tile) * CHANNELS);
             finish::<V>(z, &spectral.bias, output, dilation * CHANNELS, outputs);
         }
@@ -233,23 +250,48 @@ pub unsafe fn convolve<V: Lanes, const MR: usize, const NV: usize>(
     }
 }
 
-/// Sum of squares of `points` rows, `step` numbers apart. Not a number if one of them is not.
+/// Copies the rows of a tile, `step` numbers apart, and balances their channels.
+///
+/// # Safety
+/// The rows are there, `to` has room for all points, and the instruction set is there.
+#[inline(always)]
+unsafe fn gather<V: Lanes>(
+    rows: *const f32,
+    step: usize,
+    balance: &[f32; CHANNELS],
+    to: *mut f32,
+    points: usize,
+) {
+    // SAFETY: see above.
+    unsafe {
+        for column in (0..CHANNELS).step_by(V::WIDTH) {
+            let balance = V::load(balance.as_ptr().add(column));
+            for point in 0..points {
+                let x = V::load(rows.add(point * step + column));
+                x.times(balance).store(to.add(point * CHANNELS + column));
+            }
+        }
+    }
+}
+
+/// Sum of squares of the rows of a tile. Not a number if one of them is not.
 ///
 /// # Safety
 /// The rows are there, and so is the instruction set.
 #[inline(always)]
-unsafe fn energy<V: Lanes>(rows: *const f32, step: usize, points: usize) -> f32 {
+unsafe fn energy<V: Lanes>(rows: *const f32, points: usize) -> f32 {
     // SAFETY: the caller vouches for the rows.
     unsafe {
-        let mut sums = V::splat(0.0);
-        for point in 0..points {
-            for column in (0..CHANNELS).step_by(V::WIDTH) {
-                let x = V::load(rows.add(point * step + column));
-                sums = sums.add_product(x, x);
+        let mut sums = [V::splat(0.0); 4];
+        for group in (0..points * CHANNELS).step_by(4 * V::WIDTH) {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                let x = V::load(rows.add(group + v * V::WIDTH));
+                *sum = sum.add_product(x, x);
             }
         }
+        let sum = sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]));
         let mut lanes = [0.0; 16];
-        sums.store(lanes.as_mut_ptr());
+        sum.store(lanes.as_mut_ptr());
         lanes.iter().sum()
     }
 }
@@ -321,22 +363,18 @@ impl<V: Lanes> Complex<V> {
 /// Channels that are real parts; as many are imaginary parts.
 const HALF: usize = CHANNELS / 2;
 
-/// Forward transform (Stockham, radix 4, a radix-2 stage at the end where needed) of points that
-/// lie `step` numbers apart; gives the one of the two buffers that holds the result. `a` may be
-/// anything that is not `source`; `b` may be `source` itself.
+/// Forward transform (Stockham, radix 4, a radix-2 stage at the end where needed) of the points in
+/// `from`, back and forth between both buffers; gives the one that holds the result.
 ///
 /// # Safety
-/// The points are there, both buffers hold all points, and the instruction set is there.
+/// Both buffers hold all points, and the instruction set is there.
 #[inline(always)]
 unsafe fn transform<V: Lanes>(
     twiddles: &[Vec<[(f32, f32); 3]>],
-    source: *const f32,
-    step: usize,
-    a: *mut f32,
-    b: *mut f32,
+    mut from: *mut f32,
+    mut to: *mut f32,
     points: usize,
 ) -> *const f32 {
-    let (mut from, mut from_step, mut to, mut other) = (source, step, a, b);
     let (mut n, mut s) = (points, 1);
     // SAFETY: every stage reads and writes points 0..N of the given buffers.
     unsafe {
@@ -344,11 +382,11 @@ unsafe fn transform<V: Lanes>(
             let m = n / 4;
             for (p, powers) in powers.iter().enumerate() {
                 for q in 0..s {
-                    let from = from.add((q + s * p) * from_step);
+                    let from = from.add((q + s * p) * CHANNELS);
                     let to = to.add((q + s * 4 * p) * CHANNELS);
                     for lane in (0..HALF).step_by(V::WIDTH) {
                         let x =
-                            |k: usize| Complex::<V>::load(from.add(s * m * k * from_step + lane));
+                            |k: usize| Complex::<V>::load(from.add(s * m * k * CHANNELS + lane));
                         let (x0, x1, x2, x3) = (x(0), x(1), x(2), x(3));
                         let (sum02, dif02) = (x0.plus(x2), x0.minus(x2));
                         let (sum13, dif13) = (x1.plus(x3), x1.minus(x3));
@@ -370,8 +408,7 @@ unsafe fn transform<V: Lanes>(
             }
             n = m;
             s *= 4;
-            (from, from_step) = (to, CHANNELS);
-            (to, other) = (other, to);
+            (from, to) = (to, from);
         }
         if n == 2 {
             for q in 0..s {
