@@ -11,9 +11,7 @@ pub use effective::Effective;
 pub use oracle::Oracle;
 
 use crate::error::Result;
-use crate::model::Model;
 use crate::network::Reach;
-use crate::network::graph::INPUT_CHANNELS;
 
 /// One stretch to compute. Coordinates are 0-based positions on the strand that is read.
 #[derive(Debug, Clone)]
@@ -60,18 +58,4 @@ pub trait Engine: Send + Sync {
         jobs: &[Job],
         after_each: &(dyn Fn(&Job) -> Result<()> + Sync),
     ) -> Result<Vec<Values>>;
-}
-
-/// The hull of the reaches of some members' networks.
-fn reach_of(model: &Model, members: &[usize]) -> Reach {
-    let reaches = members.iter().map(|&m| model.networks[model.members[m].network].reach());
-    reaches.fold(Reach::default(), Reach::hull)
-}
-
-/// The encoded rows, four channels each, that a network of reach `own` reads of a stretch that
-/// was cut for `hull`.
-fn rows_for(rows: &[f32], hull: Reach, own: Reach, length: usize) -> &[f32] {
-    let fits = |bases: u64| usize::try_from(bases).expect("a job's context fits memory");
-    let (skip, context) = (fits(hull.left - own.left), fits(own.left + own.right));
-    &rows[skip * INPUT_CHANNELS..][..(context + length) * INPUT_CHANNELS]
 }

@@ -6,6 +6,7 @@ use super::mix::{Mixer, Output};
 use super::{Engine, Job, Values};
 use crate::error::Result;
 use crate::model::{Model, Track, UnknownBase, Weights};
+use crate::network::graph::INPUT_CHANNELS;
 use crate::network::{Activation, Graph, Node, Op, Reach, Span};
 use rayon::prelude::*;
 
@@ -22,7 +23,8 @@ impl Oracle {
     /// For some tracks of a model.
     pub fn new(model: &Model, tracks: &[Track]) -> Self {
         let mixer = Mixer::new(tracks);
-        let reach = super::reach_of(model, mixer.members());
+        let networks = mixer.members().iter().map(|&m| &model.networks[model.members[m].network]);
+        let reach = networks.map(Graph::reach).fold(Reach::default(), Reach::hull);
         let members = model.members.iter().map(|m| (m.network, m.weights.clone())).collect();
         let (networks, unknown) = (model.networks.clone(), model.unknown_base);
         Self { mixer, networks, members, unknown, reach }
@@ -33,8 +35,8 @@ impl Oracle {
         let (network, weights) = &self.members[member];
         let graph = &self.networks[*network];
         let rows = one_hot(&job.letters, self.unknown);
-        let rows = super::rows_for(&rows, self.reach, graph.reach(), job.length);
-        let input = rows.iter().copied().map(f64::from).collect();
+        let input = own_rows(&rows, self.reach, graph.reach(), job.length);
+        let input = input.iter().copied().map(f64::from).collect();
         evaluate(graph, weights, input, job.length)
     }
 }
@@ -77,6 +79,14 @@ impl Engine for Oracle {
         };
         jobs.par_iter().map(one).collect()
     }
+}
+
+/// The encoded rows, four channels each, that a network of reach `own` reads of a stretch that
+/// was cut for `hull`.
+fn own_rows(rows: &[f32], hull: Reach, own: Reach, length: usize) -> &[f32] {
+    let fits = |bases: u64| usize::try_from(bases).expect("a job's context fits memory");
+    let (skip, context) = (fits(hull.left - own.left), fits(own.left + own.right));
+    &rows[skip * INPUT_CHANNELS..][..(context + length) * INPUT_CHANNELS]
 }
 
 /// A table of numbers over a span of positions.
@@ -248,7 +258,7 @@ mod tests {
             (Activation::GeluTanh, 1.0, 0.841_191_990_608),
             (Activation::Tanh, 0.5, 0.462_117_157_260),
             (Activation::Sigmoid, -1.0, 0.268_941_421_370),
-            (Activation::Softplus, 0.0, 0.693_147_180_560),
+            (Activation::Softplus, 1.0, 1.313_261_687_518),
             (Activation::Softplus, 40.0, 40.0),
         ] {
             let got = activate(function, x);

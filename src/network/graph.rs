@@ -268,7 +268,6 @@ impl GraphBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::op::Arity;
 
     fn conv(channels: usize, kernel: usize, dilation: usize) -> Op {
         Op::centred(channels, kernel, dilation)

@@ -15,7 +15,7 @@ pub enum Source {
         /// Its weights for the direct kernel.
         packed: Packed,
         /// Its weights for transforms, where those are faster.
-        spectral: Option<Spectral>,
+        spectral: Option<Box<Spectral>>,
         /// Positions between taps.
         dilation: usize,
         /// Reach to the left, in positions.
@@ -166,8 +166,13 @@ impl<'a> Fusion<'a> {
     fn steps(mut self) -> Vec<Step> {
         self.done[0] = true;
         self.stored[0] = true;
-        let nodes = 1..self.graph.nodes().len();
-        nodes.filter_map(|id| (!self.done[id]).then(|| self.step(id))).collect()
+        let mut steps = vec![];
+        for node in 1..self.graph.nodes().len() {
+            if !self.done[node] {
+                steps.push(self.step(node));
+            }
+        }
+        steps
     }
 
     /// The step that begins with node `first`.
@@ -186,6 +191,7 @@ impl<'a> Fusion<'a> {
                 }
                 let packed = self.pack(first, norm.map(|(_, affine)| affine));
                 let spectral = Spectral::new(&packed, dilation, self.graph.channels(first));
+                let spectral = spectral.map(Box::new);
                 Source::Conv { input: inputs[0], packed, spectral, dilation, left }
             }
             Op::Concat => self.rows(inputs),

@@ -95,7 +95,7 @@ impl Spectral {
             let roots: Vec<(f64, f64)> = (0..taps)
                 .map(|tap| (TAU * (frequency * tap % points) as f64 / points as f64).sin_cos())
                 .collect();
-            for input in 0..CHANNELS {
+            for (input, balance) in balance.iter().enumerate() {
                 let mut sums = [[0.0; CHANNELS]; 2];
                 for (tap, (sin, cos)) in roots.iter().enumerate() {
                     // the conjugate: a correlation, not a convolution
@@ -104,7 +104,7 @@ impl Spectral {
                         sums[1][output] += f64::from(w) * sin;
                     }
                 }
-                let scale = scale / f64::from(balance[input]);
+                let scale = scale / f64::from(*balance);
                 weights.extend(sums.as_flattened().iter().map(|sum| (sum * scale) as f32));
             }
         }
@@ -209,8 +209,8 @@ pub unsafe fn convolve<V: Lanes, const MR: usize, const NV: usize>(
         for tile in 0..tiles {
             let input = pass.input.as_ptr().add(first_row(tile) * pass.input_stride);
             gather::<V>(input, step, &spectral.balance, b, points);
-            let loud = !(energy::<V>(b, points) <= spectral.largest_energy);
-            scratch.too_loud.push(loud);
+            let energy = energy::<V>(b, points);
+            scratch.too_loud.push(energy.is_nan() || energy > spectral.largest_energy);
             let z = transform::<V>(&spectral.twiddles, b, a, points);
             untangle::<V>(z, points, scratch.spectra.as_mut_ptr().add(tile * ROW), tiles * ROW);
         }
