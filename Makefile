@@ -5,7 +5,7 @@ LOCKED = --locked
 SHARED = $(or $(ATROUS_SHARED),../shared)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt fmt-check lint doc bench ci models install-lite
+.PHONY: help demo test fmt fmt-check lint doc bench ci models figures install-lite
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,10 @@ models: ## make the models of models/ again from test-data
 	  -a test-data/human.windows.gff3.gz --types mRNA,transcript --held-out \
 	  --name human-splice-pwm --licence MIT \
 	  -o models/human-splice-pwm/model.safetensors
+
+figures: ## draw the figures of docs/dilation.md
+	$(CARGO) build $(LOCKED)
+	@docs/make-figures.sh $(CARGO) run $(LOCKED) --quiet --
 
 install-lite: ## install the default binary (no GPU, no libtorch) into cargo's bin folder
 	$(CARGO) install $(LOCKED) --path .

@@ -133,7 +133,7 @@ impl Row {
     fn of(number: usize, candidate: &Candidate, tile: u64) -> Result<Self> {
         let Candidate { architecture, facts, coverage, .. } = candidate;
         let graph = architecture.graph()?;
-        let whole = (facts.flops_per_base * tile) as f64;
+        let whole = facts.flops_per_base as f64 * tile as f64;
         Ok(Self {
             number,
             kernel: architecture.stack[0].kernel,

@@ -39,10 +39,12 @@ pub struct Curve {
 impl Curve {
     /// Samples per tap: lobes are `2π / kernel` wide, so this draws each with 32 points.
     const SAMPLES_PER_TAP: usize = 16;
+    /// Longer kernels are sampled as if they had this many taps: their lobes are finer than pixels.
+    const MOST_TAPS: usize = 256;
 
     /// Samples a response for a kernel of so many taps.
     pub fn new(kernel: usize, response: impl Fn(f64) -> f64) -> Self {
-        let steps = kernel.max(4) * Self::SAMPLES_PER_TAP;
+        let steps = kernel.clamp(4, Self::MOST_TAPS) * Self::SAMPLES_PER_TAP;
         let angle = |i: usize| PI * i as f64 / steps as f64;
         Self { magnitudes: (0..=steps).map(|i| response(angle(i)).abs()).collect() }
     }

@@ -8,7 +8,7 @@ use crate::network::Coverage;
 /// Up to this many bases each has a tooth of its own.
 const TEETH: u64 = 150;
 /// Counts beyond this are drawn by their logarithm.
-const LINEAR: f64 = 40.0;
+const LINEAR: f64 = 100.0;
 /// Height of the strip for unseen bases, and the space above it, in pixels.
 const STRIP: f64 = 12.0;
 const GAP: f64 = 9.0;
@@ -16,7 +16,7 @@ const GAP: f64 = 9.0;
 /// Draws it; needs some 40 pixels below the frame and 70 to its left.
 pub fn draw(svg: &mut Svg, frame: Frame, coverage: &Coverage) {
     let plot = Frame { height: frame.height - STRIP - GAP, ..frame };
-    let most = coverage.counts.iter().copied().fold(1.0, f64::max);
+    let most = coverage.counts.iter().copied().fold(4.0, f64::max);
     let scale = if most > LINEAR { Scale::LogFromZero } else { Scale::Linear };
     let up = Axis { scale, values: (0.0, most), pixels: (plot.bottom(), plot.y) };
     let last = coverage.first + i64::try_from(coverage.hull).unwrap_or(i64::MAX) - 1;

@@ -69,8 +69,9 @@ struct EffectiveArgs {
     #[arg(long, value_name = "REGION", requires = "effective")]
     region: Option<String>,
     /// How many substitutions, spread evenly; each costs two runs over one receptive field.
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    substitutions: usize,
+    #[arg(long, value_name = "N", default_value_t = 16,
+        value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    substitutions: u16,
     /// Cores to use; default: what the scheduler or the machine grants.
     #[arg(short, long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -148,7 +149,7 @@ impl EffectiveArgs {
         let signed = |base: u64| i64::try_from(base).unwrap_or(i64::MAX);
         let range = signed(interval.start)..signed(interval.end);
         let mut fetch = |start, end| reference.fetch(interval.contig, start, end);
-        Effective::measure(&engine, range, self.substitutions, &mut fetch)
+        Effective::measure(&engine, range, usize::from(self.substitutions), &mut fetch)
     }
 }
 

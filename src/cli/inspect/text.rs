@@ -1,6 +1,6 @@
 //! The report as text: one subject with its layers, or several side by side.
 
-use super::super::args::grouped;
+use super::super::args::{count, grouped};
 use super::report::{EffectiveReport, HdcReport, ModelReport, NetworkReport, Report, Spectrum};
 use atrous::network::Coverage;
 use std::fmt::{self, Write as _};
@@ -169,9 +169,9 @@ impl NetworkReport {
         match self.hole_test.gap {
             None => format!("passes: {} layers, no rate too large", self.hole_test.layers),
             Some(gap) => format!(
-                "fails: rate {} is more than the {} bases that smaller rates cover",
+                "fails: rate {} is more than the {} that smaller rates cover",
                 grouped(gap.layer.dilation as u64),
-                grouped(gap.width)
+                count(gap.width, "base")
             ),
         }
     }
