@@ -1,5 +1,7 @@
 //! The numbers of the theory of dilated stacks (dilation.md 2, 6 and 7), on graphs.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use atrous::network::blocks::{self, Dilated};
 use atrous::network::{Activation, Graph, GraphBuilder, Op, Span};
 
