@@ -27,7 +27,7 @@ use std::str::FromStr;
 use tiles::{Sizing, Tile};
 
 /// Bytes that the working buffers of one thread may take unless the request says otherwise.
-pub const MEMORY_PER_THREAD: u64 = 256 << 20;
+pub const MEMORY_PER_THREAD: u64 = 128 << 20;
 
 /// Which strand the network reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -18,7 +18,7 @@ use std::thread;
 
 /// Work per thread, in longest tiles, that is computed before the next is read: enough to even out
 /// tiles of different lengths.
-const TILES_PER_THREAD: u64 = 4;
+const TILES_PER_THREAD: u64 = 2;
 
 /// What a run reads and computes with.
 pub struct Source<'a> {

@@ -150,11 +150,13 @@ pub struct Sizing {
 
 impl Sizing {
     /// A length at which the context is a small share of the work, the buffers fit the memory and
-    /// every thread has work; never so short that the context is most of the work.
+    /// every thread has work. A third of the work may be context if memory is short, half if
+    /// threads would have nothing to do otherwise, and no more.
     pub fn length(&self) -> u64 {
         let least = self.overhead.max(LEAST);
         let fitting = (self.memory / self.bytes_per_position.max(1)).saturating_sub(self.context);
-        let longest = self.overhead.saturating_mul(SHARE).max(COMFORTABLE).min(fitting).max(least);
+        let affordable = fitting.max(least.saturating_mul(2));
+        let longest = self.overhead.saturating_mul(SHARE).max(COMFORTABLE).min(affordable);
         let threads = self.threads.max(1);
         let tiles = self.total.div_ceil(longest).next_multiple_of(threads).max(1);
         self.total.div_ceil(tiles).max(least)
