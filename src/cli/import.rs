@@ -1,12 +1,12 @@
 //! `atrous import`: published weights of other programs into a model file.
 
 use anyhow::Result;
-use atrous::Error;
+use atrous::job::distinct::refuse_shared;
 use atrous::job::output::OutputFile;
 use atrous::model::import::{Family, FamilyChoice, ImportOptions, import};
 use atrous::model::{Model, file};
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Turn published weights into a model file.
 ///
@@ -80,7 +80,8 @@ Examples:
 
 /// Imports, writes the model file when everything was read, and says what it holds.
 pub fn run(args: &ImportArgs) -> Result<()> {
-    refuse_overwriting_a_source(args)?;
+    let sources: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
+    refuse_shared(&[&args.output], &sources)?;
     let mut output = OutputFile::create(&args.output)?;
     let options = ImportOptions {
         name: args.name.clone(),
@@ -93,17 +94,6 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     file::write(&model, &mut output).map_err(|error| error.at(&args.output))?;
     output.commit()?;
     report(&model);
-    Ok(())
-}
-
-fn refuse_overwriting_a_source(args: &ImportArgs) -> Result<()> {
-    let Ok(output) = args.output.canonicalize() else { return Ok(()) };
-    if args.files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == output)) {
-        return Err(Error::usage("the output would replace one of the weight files")
-            .at(&args.output)
-            .remedy("choose another name for -o")
-            .into());
-    }
     Ok(())
 }
 

@@ -7,6 +7,8 @@ use atrous::engine::{Engine, Oracle};
 use atrous::genome::regions::{RegionOptions, Regions, whole_contigs, whole_reference};
 use atrous::genome::regions::{parse_region, read_bed};
 use atrous::genome::{Contigs, Resolver};
+use atrous::job::distinct::refuse_shared;
+use atrous::job::output::append;
 use atrous::job::progress::rate;
 use atrous::job::{OutputFile, Summary, signal};
 use atrous::predict::{Report, Request, Strands, predict};
@@ -133,8 +135,10 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let start = Instant::now();
     let threads = args.run.start_threads()?;
     signal::install()?;
-    let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
     let chosen = args.model.load(&args.output.track)?;
+    let mut request = args.request(&chosen, threads);
+    args.refuse_shared_outputs(&request)?;
+    let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
     let engine = args.engine.build(&chosen)?;
     let (mut reference, resolver) = args.reference.open()?;
     let regions = args.regions.read(&resolver)?;
@@ -151,21 +155,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         engine.describe(),
         count(threads as u64, "thread"),
     );
-    let request = Request {
-        strands: args.regions.strand,
-        output: args.output.output.clone(),
-        table: args.output.table.clone(),
-        style: Style {
-            rounding: args.output.decimals,
-            min_value: args.output.min_value,
-            ..Style::default()
-        },
-        tile: args.engine.tile.map(NonZeroU64::get),
-        threads,
-        resume: args.output.resume,
-        identity: args.model.identity(&chosen),
-        ..Request::new(regions.list, chosen.tracks.clone())
-    };
+    request.regions = regions.list;
     let report = predict(&mut reference, engine.as_ref(), &request, &args.run.progress())?;
 
     let mut record = Summary {
@@ -184,6 +174,46 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         record.write(file)?;
     }
     Ok(())
+}
+
+impl PredictArgs {
+    /// What is asked for, but for the regions.
+    fn request(&self, chosen: &Chosen, threads: usize) -> Request {
+        Request {
+            strands: self.regions.strand,
+            output: self.output.output.clone(),
+            table: self.output.table.clone(),
+            style: Style {
+                rounding: self.output.decimals,
+                min_value: self.output.min_value,
+                ..Style::default()
+            },
+            tile: self.engine.tile.map(NonZeroU64::get),
+            threads,
+            resume: self.output.resume,
+            identity: self.model.identity(chosen),
+            ..Request::new(Vec::new(), chosen.tracks.clone())
+        }
+    }
+
+    /// Refuses to write over what is read, before any work.
+    fn refuse_shared_outputs(&self, request: &Request) -> Checked<()> {
+        let mut outputs = request.output_paths()?;
+        outputs.extend(self.run.summary.clone());
+        let fasta = &self.reference.reference;
+        let indexes = [".fai", ".gzi"].map(|ending| append(fasta, ending));
+        let inputs: Vec<&Path> = self
+            .model
+            .model
+            .iter()
+            .chain([fasta])
+            .chain(&indexes)
+            .chain(&self.reference.aliases)
+            .chain(&self.regions.regions)
+            .map(PathBuf::as_path)
+            .collect();
+        refuse_shared(&outputs.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &inputs)
+    }
 }
 
 impl RegionArgs {

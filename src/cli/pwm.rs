@@ -4,6 +4,7 @@ use super::args::ReferenceArgs;
 use anyhow::Result;
 use atrous::genome::annotation::{Annotation, read_transcripts};
 use atrous::job::OutputFile;
+use atrous::job::distinct::refuse_shared;
 use atrous::model::pwm::{HeldOut, Matrix, Settings, SplicePwm, SpliceSites, held_out};
 use atrous::model::{Provenance, SourceFile, file};
 use clap::Args;
@@ -70,6 +71,7 @@ Examples:
 
 /// Learns, writes the model, and says what it was learned from.
 pub fn run(args: &PwmArgs) -> Result<()> {
+    refuse_shared(&[&args.output], &[&args.reference.reference, &args.annotation])?;
     let mut output = OutputFile::create(&args.output)?;
     let settings = Settings {
         donor_exon: args.matrices.donor_exon,

@@ -1,5 +1,6 @@
 //! What every long run shares: atomic output, journal, progress, signals, summary.
 
+pub mod distinct;
 pub mod journal;
 pub mod output;
 pub mod progress;

@@ -15,14 +15,16 @@ use crate::error::{Error, Result};
 use crate::genome::sequence::LetterCounts;
 use crate::genome::{Contigs, Interval, Reference, Region, Strand};
 use crate::job::Progress;
+use crate::job::distinct::refuse_shared;
 use crate::job::journal::{Checkpoint, Settings};
 use crate::job::output::keeps_parts;
 use crate::job::summary::Written;
 use crate::model::Track;
 use crate::track::Style;
+use crate::track::name::Format;
 use letters::Letters;
 use outputs::Outputs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tiles::{Sizing, Tile};
 
@@ -117,6 +119,20 @@ impl Request {
         }
     }
 
+    /// The files that the request writes, but for the indexes of tracks, whatever its regions.
+    ///
+    /// # Errors
+    /// A name whose ending is not known, or several tracks for one stream (usage).
+    pub fn output_paths(&self) -> Result<Vec<PathBuf>> {
+        let mut paths: Vec<PathBuf> =
+            outputs::track_files(self)?.into_iter().map(|(path, ..)| path).collect();
+        if let Some(table) = &self.table {
+            Format::of_table(table)?;
+            paths.push(table.clone());
+        }
+        Ok(paths)
+    }
+
     /// Each region with each strand that is read of it, in the order of the regions.
     fn reads(&self) -> impl Iterator<Item = (&Region, Strand)> {
         self.regions.iter().flat_map(|region| {
@@ -127,15 +143,14 @@ impl Request {
     }
 
     /// Refuses what cannot be meant, before any work.
-    fn check(&self, contigs: &Contigs) -> Result<()> {
+    fn check(&self, reference: &Reference) -> Result<()> {
+        let contigs = reference.contigs();
         if self.output.is_none() && self.table.is_none() {
             return Err(Error::usage("nothing to write").remedy("name an output or a table"));
         }
-        if let (Some(output), Some(table)) = (&self.output, &self.table)
-            && output == table
-        {
-            return Err(Error::usage("tracks and table cannot go to one place").at(output));
-        }
+        let paths = self.output_paths()?;
+        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        refuse_shared(&paths, &[reference.path()])?;
         if self.resume && self.table.is_some() {
             return Err(Error::usage("a region table cannot be resumed")
                 .remedy("leave out --resume, or write the table in a run of its own"));
@@ -203,7 +218,7 @@ pub fn predict(
     request: &Request,
     progress: &Progress,
 ) -> Result<Report> {
-    request.check(reference.contigs())?;
+    request.check(reference)?;
     let settings = settings::of(request, reference, engine)?;
     let contigs = reference.contigs().clone();
     let (mut outputs, done) = Outputs::open(request, &contigs, &settings)?;

@@ -226,7 +226,7 @@ impl Table {
 }
 
 /// Path, index of the track and strand that is read, for each track output.
-fn track_files(request: &Request) -> Result<Vec<(PathBuf, usize, Strand)>> {
+pub fn track_files(request: &Request) -> Result<Vec<(PathBuf, usize, Strand)>> {
     let Some(output) = &request.output else { return Ok(Vec::new()) };
     let strands = request.strands.read();
     let places: Vec<(usize, Strand)> = strands

@@ -51,6 +51,43 @@ fn requests_that_cannot_be_meant_are_refused_with_exit_code_2() {
     }
 }
 
+#[test]
+fn no_output_may_replace_an_input_or_another_output() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| path_text(&folder.path().join(name));
+    let (fasta, model, bed) = (at("r.fa"), at("m.safetensors"), at("genes.tsv"));
+    fs::write(&fasta, ">c\nACGTACGTACGT\n").unwrap();
+    fs::write(&bed, "c\t0\t4\n").unwrap();
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL), &model).unwrap();
+    fs::copy(&bed, at("genes.bg")).unwrap();
+    let (table, track) = (at("out.tsv"), at("genes.bg"));
+    let index = format!("{fasta}.fai");
+    let cases: &[&[&str]] = &[
+        &["--table", &bed],
+        &["--table", &table, "--aliases", &table],
+        &["--table", &table, "--summary", &fasta],
+        &["--table", &table, "--summary", &index],
+        &["--table", &table, "--summary", &model],
+        &["--table", &table, "--summary", &table],
+        &["--table", "-", "--summary", "-"],
+        &["-o", "-", "--track", "donor", "--summary", "-"],
+        &["-o", "-", "--track", "donor", "--table", "-"],
+        &["-o", &track, "--track", "donor", "--summary", &track],
+    ];
+    let before = listing(folder.path());
+    for arguments in cases {
+        let base = ["predict", "-m", &model, "-r", &fasta, "--regions", &bed];
+        let (code, message) = outcome(&mut atrous(&[&base[..], arguments].concat()));
+        assert_eq!(code, 2, "{arguments:?}: {message}");
+        assert!(message.contains("replace an input") || message.contains("one place"), "{message}");
+        assert_eq!(listing(folder.path()), before, "{arguments:?} left a file");
+    }
+    let base = ["predict", "-m", &model, "-r", &fasta, "--regions", &track, "--track", "donor"];
+    let (code, message) = outcome(&mut atrous(&[&base[..], &["-o", &track]].concat()));
+    assert_eq!((code, message.contains("replace an input")), (2, true), "{message}");
+    assert_eq!(fs::read_to_string(&fasta).unwrap(), ">c\nACGTACGTACGT\n");
+}
+
 /// A bad input, how it is passed, and what the one error line must say.
 struct Bad {
     name: &'static str,

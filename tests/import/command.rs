@@ -87,7 +87,7 @@ fn a_weight_file_or_a_missing_folder_is_no_place_for_the_output() {
     let before = std::fs::read(folder.0.path().join("a.pt")).unwrap();
     let (code, said) = run(folder.0.path(), &["auto", "a.pt", "-o", "a.pt"]);
     assert_eq!(code, 2);
-    assert!(said.contains("replace one of the weight files"), "{said}");
+    assert!(said.contains("replace an input"), "{said}");
     assert_eq!(std::fs::read(folder.0.path().join("a.pt")).unwrap(), before);
     let (code, said) = run(folder.0.path(), &["auto", "a.pt", "-o", "nowhere/m.safetensors"]);
     assert_eq!(code, 1, "{said}");

@@ -6,6 +6,7 @@ mod text;
 use super::args::{ReferenceArgs, start_threads};
 use atrous::engine::{CpuEngine, Effective, cpu::Isa};
 use atrous::genome::regions::parse_region;
+use atrous::job::distinct::refuse_shared;
 use atrous::job::output::OutputFile;
 use atrous::model::{self, Model};
 use atrous::network::Architecture;
@@ -95,6 +96,11 @@ fn period(text: &str) -> std::result::Result<f64, String> {
 pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let wanted = Wanted { paths: args.paths, periods: args.spectrum.then(|| args.period.clone()) };
     let subjects = [Some(&args.subject), args.other.as_ref()];
+    if let Some(svg) = &args.svg {
+        let files = subjects.into_iter().flatten().map(Path::new);
+        let inputs: Vec<&Path> = files.chain(args.effective.reference.as_deref()).collect();
+        refuse_shared(&[svg], &inputs)?;
+    }
     let mut reports = Vec::new();
     for subject in subjects.into_iter().flatten() {
         reports.push(args.report(subject, &wanted)?);
