@@ -159,7 +159,8 @@ impl Sizing {
         let longest = self.overhead.saturating_mul(SHARE).max(COMFORTABLE).min(affordable);
         let threads = self.threads.max(1);
         let tiles = self.total.div_ceil(longest).next_multiple_of(threads).max(1);
-        self.total.div_ceil(tiles).max(least)
+        // with work for more than two rounds the longest are best, and memory is that of any genome
+        if tiles > 2 * threads { longest } else { self.total.div_ceil(tiles).max(least) }
     }
 }
 
