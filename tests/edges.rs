@@ -4,13 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use atrous::engine::cpu::Isa;
-use atrous::engine::{CpuEngine, Engine, Job};
+use atrous::engine::{CpuEngine, Engine, Job, Oracle};
 use atrous::model::import::{FamilyChoice, ImportOptions, import};
 use atrous::model::{
     Member, Model, Provenance, Source, Tensor, Track, TrackStrand, UnknownBase, Weights,
 };
 use atrous::network::coverage::seen;
-use atrous::network::{Architecture, Graph, Op};
+use atrous::network::{Architecture, Graph, Node, Op};
 use std::path::PathBuf;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,9 +23,16 @@ enum Side {
 /// take about the mean of their inputs there; all positive, so that nothing is cut off. Through
 /// trained or random weights the change would be real but smaller than the last bit.
 fn edge_weights(graph: &Graph, side: Side) -> Weights {
-    let adds = graph.nodes().iter().filter(|node| node.op == Op::Add).count();
-    let shrink = 0.5f32.powi(adds as i32);
-    // the last layers bring what the residual adds have doubled and doubled back to the size of 1
+    // how much residual adds multiply the size of values; the last layers bring it back to about 1
+    let mut sizes: Vec<f32> = vec![];
+    for node in graph.nodes() {
+        let inputs = node.inputs.iter().map(|&input| sizes[input]);
+        sizes.push(match node.op {
+            Op::Input => 1.0,
+            Op::Add => inputs.sum(),
+            _ => inputs.fold(0.0, f32::max),
+        });
+    }
     let mut last = vec![true; graph.nodes().len()];
     for (id, node) in graph.nodes().iter().enumerate().rev() {
         let conv = matches!(node.op, Op::Conv { .. });
@@ -39,11 +46,13 @@ fn edge_weights(graph: &Graph, side: Side) -> Weights {
             let mut values = vec![0.0; parameter.shape.iter().product()];
             if let [outputs, inputs, kernel] = parameter.shape[..] {
                 let tap = if side == Side::Left { 0 } else { kernel - 1 };
+                let weight: usize = (0..inputs).map(|input| 1 + input % 4).sum();
+                let weight = weight as f32;
                 for pair in 0..outputs * inputs {
                     let (output, input) = (pair / inputs, pair % inputs);
                     // A weighs 1 and C 2; the outputs differ, or a softmax would not move
-                    let base = (1 + input % 4) as f32 / (2.5 * inputs as f32);
-                    let track = if last[id] { (1 + output % 3) as f32 * shrink } else { 1.0 };
+                    let base = (1 + input % 4) as f32 / weight;
+                    let track = if last[id] { (1 + output % 3) as f32 / sizes[id] } else { 1.0 };
                     values[pair * kernel + tap] = base * track;
                 }
             } else if [".scale", ".var"].iter().any(|ending| parameter.name.ends_with(ending)) {
@@ -99,23 +108,38 @@ fn model_of(graph: &Graph, weights: Weights) -> Model {
     }
 }
 
-/// Two neighbouring outputs over one stretch of letters, before and after one letter at one end of
-/// it changes: which of the two outputs changed.
-fn changed(model: &Model, side: Side) -> [bool; 2] {
-    let engine = CpuEngine::new(model, &model.tracks, Isa::best()).unwrap();
-    let reach = engine.reach();
-    let length = usize::try_from(reach.receptive_field()).unwrap() + 1;
+/// The same network with convolutions of at most 3 channels: as far-sighted, and quick enough for
+/// the oracle, which spreads no rounding errors over its neighbours.
+fn narrow(graph: &Graph) -> Graph {
+    let node = |node: &Node| {
+        let mut node = node.clone();
+        if let Op::Conv { channels, .. } = &mut node.op {
+            *channels = 3.min(*channels);
+        }
+        node
+    };
+    Graph::from_nodes(graph.nodes().iter().map(node).collect()).unwrap()
+}
+
+/// Largest changes of two neighbouring outputs when one letter changes: the leftmost that the left
+/// one reads, or the rightmost that the right one reads.
+fn changes(model: &Model, engine: &dyn Engine, side: Side) -> [f32; 2] {
+    let (own, around) = (model.reach(), engine.reach());
+    let length = usize::try_from(around.receptive_field()).unwrap() + 1;
     let mut letters: Vec<u8> = (0..length).map(|t| b"ACGGTCATTGCA"[t * t % 12]).collect();
-    let at = if side == Side::Left { 0 } else { length - 1 };
+    let at = match side {
+        Side::Left => around.left - own.left,
+        Side::Right => around.left + 1 + own.right,
+    };
+    let at = usize::try_from(at).unwrap();
     letters[at] = b'A';
     let mut other = letters.clone();
     other[at] = b'C';
     let jobs = [letters, other].map(|letters| Job { start: 0, length: 2, letters });
     let values = engine.run(&jobs, &|_| Ok(())).unwrap();
     [0, 1].map(|t| {
-        let bits = |job: usize| values[job].tracks.iter().map(move |track| track[t].to_bits());
-        let pairs: Vec<(u32, u32)> = bits(0).zip(bits(1)).collect();
-        pairs.iter().any(|(before, after)| before != after)
+        let tracks = values[0].tracks.iter().zip(&values[1].tracks);
+        tracks.map(|(before, after)| (after[t] - before[t]).abs()).fold(0.0, f32::max)
     })
 }
 
@@ -125,13 +149,23 @@ fn check(name: &str, graph: &Graph) {
     let seen = seen(graph).unwrap();
     assert_eq!(seen.len() as u64, reach.receptive_field(), "{name}");
     assert!(seen[0] && seen[seen.len() - 1], "{name}");
+    let graph = narrow(graph);
+    assert_eq!(graph.reach(), reach, "{name}");
     for (side, expected) in [(Side::Left, [true, false]), (Side::Right, [false, true])] {
-        let model = model_of(graph, edge_weights(graph, side));
-        assert_eq!(changed(&model, side), expected, "{name}, {side:?}, {reach:?}");
-        let [left, right] = changed(&model_of(graph, random_weights(graph)), side);
-        let beyond = if side == Side::Left { right } else { left };
-        assert!(!beyond, "{name}, {side:?}: random weights see beyond {reach:?}");
+        let model = model_of(&graph, edge_weights(&graph, side));
+        let oracle = Oracle::new(&model, &model.tracks);
+        let changed = changes(&model, &oracle, side).map(|change| change > 0.0);
+        assert_eq!(changed, expected, "{name}, {side:?}, {reach:?}");
+        let model = model_of(&graph, random_weights(&graph));
+        let change = beyond(&model, &Oracle::new(&model, &model.tracks), side);
+        assert_eq!(change, 0.0, "{name}, {side:?}: random weights see beyond {reach:?}");
     }
+}
+
+/// Change of the output that lies one base too far away.
+fn beyond(model: &Model, engine: &dyn Engine, side: Side) -> f32 {
+    let [left, right] = changes(model, engine, side);
+    if side == Side::Left { right } else { left }
 }
 
 #[test]
@@ -162,10 +196,11 @@ fn imported_families_read_exactly_what_is_printed() {
         let reach = model.reach();
         assert_eq!((reach.left, reach.right), (side, side), "{file}");
         check(file, &model.networks[0]);
-        // the weights as published: no base beyond changes a bit
+        // the weights as published, where transforms may leave a rounding error
+        let engine = CpuEngine::new(&model, &model.tracks, Isa::best()).unwrap();
         for edge in [Side::Left, Side::Right] {
-            let [left, right] = changed(&model, edge);
-            assert!(!(if edge == Side::Left { right } else { left }), "{file}, {edge:?}");
+            let change = beyond(&model, &engine, edge);
+            assert!(change < 1e-6, "{file}, {edge:?}: {change}");
         }
     }
 }

@@ -92,7 +92,7 @@ fn the_effective_field_is_measured_on_sequence_and_the_same_each_time() {
     let effective = &report["effective"];
     assert_eq!(effective["substitutions"], 40);
     let reach = |side: &str| report["networks"][0]["reach"][side].as_u64().unwrap();
-    let farthest = effective["changes_beyond"][4][1].as_u64().unwrap();
+    let farthest = effective["changes_beyond"][3][1].as_u64().unwrap();
     assert!(farthest > 0 && farthest <= reach("left").max(reach("right")));
     assert_eq!(json(&args("2"))["effective"], *effective);
 }

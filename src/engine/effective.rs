@@ -33,19 +33,22 @@ const BASES: &[u8; 4] = b"ACGT";
 
 impl Effective {
     /// Substitutes `count` bases spread evenly over a region, one at a time, each by another base
-    /// in turn. `fetch` gives the letters of a stretch (0-based, half-open, may leave the contig).
+    /// in turn. `reach` is that of the networks; the engine may want more letters for whole blocks.
+    /// `fetch` gives the letters of a stretch (0-based, half-open, may leave the contig).
     ///
     /// # Errors
     /// No place with a known base; what `fetch` or the engine returns; a change that is no number.
     pub fn measure(
         engine: &dyn Engine,
+        reach: Reach,
         region: Range<i64>,
         count: usize,
         fetch: &mut dyn FnMut(i64, i64) -> Result<Vec<u8>>,
     ) -> Result<Self> {
-        let reach = engine.reach();
         let signed = |bases: u64| i64::try_from(bases).unwrap_or(i64::MAX / 4);
         let (left, right) = (signed(reach.left), signed(reach.right));
+        let around = engine.reach();
+        let (before, after) = (signed(around.left), signed(around.right));
         let length = usize::try_from(left + right + 1)
             .map_err(|_| Error::new("the receptive field is longer than memory"))?;
         let mut jobs = Vec::new();
@@ -53,8 +56,8 @@ impl Effective {
         let mut unknown = 0;
         for (number, place) in places(region, count).into_iter().enumerate() {
             let start = place - right;
-            let letters = fetch(start - left, place + left + 1 + right)?;
-            let at = usize::try_from(left + right).expect("checked with the length");
+            let letters = fetch(start - before, place + left + 1 + after)?;
+            let at = usize::try_from(right + before).expect("not more than the letters");
             let Some(changed) = other_base(letters[at], number) else {
                 unknown += 1;
                 continue;
@@ -205,7 +208,8 @@ mod tests {
         let engine = CpuEngine::new(&model, &model.tracks, Isa::Portable).unwrap();
         let letter = |t: i64| usize::try_from(t).ok().and_then(|t| letters.get(t)).unwrap_or(&b'N');
         let mut fetch = |start, end| Ok((start..end).map(|t| *letter(t)).collect());
-        Effective::measure(&engine, 0..letters.len() as i64, count, &mut fetch)
+        let region = 0..letters.len() as i64;
+        Effective::measure(&engine, model.reach(), region, count, &mut fetch)
     }
 
     #[test]

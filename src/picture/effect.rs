@@ -8,7 +8,7 @@ use crate::engine::Effective;
 /// Points per tenfold of distance.
 const PER_DECADE: f64 = 12.0;
 /// Changes below this are rounding in 32 bits and are not drawn.
-const FLOOR: f64 = 1e-8;
+const FLOOR: f64 = 1e-7;
 
 /// Distance ranges, both ends included, that grow with the distance: 0, 1, 2, …, then twelve per
 /// tenfold.

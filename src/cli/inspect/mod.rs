@@ -155,7 +155,8 @@ impl EffectiveArgs {
         let signed = |base: u64| i64::try_from(base).unwrap_or(i64::MAX);
         let range = signed(interval.start)..signed(interval.end);
         let mut fetch = |start, end| reference.fetch(interval.contig, start, end);
-        Effective::measure(&engine, range, usize::from(self.substitutions), &mut fetch)
+        let count = usize::from(self.substitutions);
+        Effective::measure(&engine, model.reach(), range, count, &mut fetch)
     }
 }
 

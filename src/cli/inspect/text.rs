@@ -317,7 +317,7 @@ impl EffectiveReport {
         let beyond = self.changes_beyond.iter();
         let beyond: Vec<String> = beyond
             .filter_map(|(size, distance)| {
-                Some(format!("over {size:.0e} up to {}", grouped((*distance)?)).replace("0e0", "0"))
+                Some(format!("over {size:.0e} up to {}", grouped((*distance)?)))
             })
             .collect();
         lines.push(format!("changes {}", beyond.join(", ")));
