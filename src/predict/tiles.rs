@@ -237,12 +237,14 @@ mod tests {
             context: 10_000,
             overhead: 7_000,
         };
-        // 20 * 7,000 bases would take 72 tiles; all are made equally long.
-        assert_eq!(usual.length(), 138_889);
+        // 20 * 7,000 bases, as for any genome
+        assert_eq!(usual.length(), 140_000);
+        // two rounds of two threads: all tiles are made equally long
+        assert_eq!(Sizing { total: 500_000, ..usual }.length(), 125_000);
         assert_eq!(Sizing { total: 200_000, ..usual }.length(), 100_000);
         assert_eq!(Sizing { total: 200_000, threads: 1, ..usual }.length(), 100_000);
         // 40,000 positions fit, 10,000 of them are context.
-        assert_eq!(Sizing { memory: 20_000_000, ..usual }.length(), 29_941);
+        assert_eq!(Sizing { memory: 20_000_000, ..usual }.length(), 30_000);
         assert_eq!(Sizing { total: 5_000, threads: 64, ..usual }.length(), 7_000);
         assert_eq!(Sizing { total: 0, memory: 0, overhead: 0, ..usual }.length(), LEAST);
     }
