@@ -52,9 +52,17 @@ impl RunArgs {
     }
 }
 
+/// Most threads that are started: beyond, waking them takes longer than the work.
+const MOST_THREADS: usize = 1024;
+
 /// Builds the program's one thread pool, by default of what is granted, and returns its size.
 pub fn start_threads(wanted: Option<NonZeroUsize>) -> Result<usize> {
     let threads = wanted.map_or_else(default_threads, NonZeroUsize::get);
+    if threads > MOST_THREADS && wanted.is_some() {
+        return Err(Error::usage("too many threads")
+            .found(threads)
+            .expected(format!("--threads 1 to {MOST_THREADS}")));
+    }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|index| format!("atrous-{index}"))

@@ -36,6 +36,7 @@ fn requests_that_cannot_be_meant_are_refused_with_exit_code_2() {
         (&["-o", &output, "--decimals", "99"], "decimals"),
         (&["-o", &output, "--tile", "0"], "tile"),
         (&["-o", &output, "--threads", "0"], "threads"),
+        (&["-o", &output, "--threads", "100000"], "threads"),
         (&["-o", &output, "--engine", "oracle", "--cpu-isa", "portable"], "--cpu-isa"),
         (&["-o", "out.bigwig"], "bedGraph"),
         (&["-o", &output, "--table", "genes.xls"], "tsv"),
