@@ -7,8 +7,7 @@ use atrous::engine::{CpuEngine, Engine, Job};
 use atrous::model::{
     Member, Model, Provenance, Source, Tensor, Track, TrackStrand, UnknownBase, Weights,
 };
-use atrous::network::blocks::{self, Dilated, GroupedSpec};
-use atrous::network::{Activation, Graph, GraphBuilder, Op};
+use atrous::network::{Architecture, Graph};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
@@ -16,32 +15,9 @@ fn main() {
     divan::main();
 }
 
-/// The shape of SpliceAI-10k.
-fn grouped() -> Graph {
-    let groups = [(11, 1), (11, 4), (21, 10), (41, 25)];
-    let spec = GroupedSpec {
-        channels: 32,
-        groups: groups.map(|(k, d)| vec![Dilated::centred(k, d); 4]).to_vec(),
-        activation: Activation::Relu,
-        epsilon: 1e-3,
-    };
-    let mut g = GraphBuilder::new();
-    let x = blocks::grouped(&mut g, &spec).expect("valid");
-    let x = g.add("head", Op::pointwise(3), &[x]).expect("valid");
-    g.add("probability", Op::Softmax, &[x]).expect("valid");
-    g.finish().expect("valid")
-}
-
-/// 128 channels, 15 units with dilations 1 to 2^14.
-fn exponential() -> Graph {
-    let mut g = GraphBuilder::new();
-    let mut x = g.add("stem", Op::pointwise(128), &[0]).expect("valid");
-    for i in 0..15 {
-        let (name, taps) = (format!("unit.{i}"), Dilated::centred(3, 1 << i));
-        x = blocks::look_and_mix_unit(&mut g, &name, x, taps, Activation::Relu).expect("valid");
-    }
-    g.add("head", Op::pointwise(3), &[x]).expect("valid");
-    g.finish().expect("valid")
+fn preset(name: &str) -> Graph {
+    let architecture = Architecture::preset(name).expect("a built-in name").expect("valid");
+    architecture.graph().expect("valid")
 }
 
 fn model(graph: Graph) -> Model {
@@ -95,20 +71,20 @@ fn bench(bencher: Bencher<'_, '_>, graph: Graph, isa: Isa, length: usize) {
 
 #[divan::bench(args = [20_000, 100_000], sample_count = 3, sample_size = 1)]
 fn grouped_avx512(bencher: Bencher<'_, '_>, length: usize) {
-    bench(bencher, grouped(), Isa::Avx512, length);
+    bench(bencher, preset("grouped"), Isa::Avx512, length);
 }
 
 #[divan::bench(args = [20_000], sample_count = 3, sample_size = 1)]
 fn grouped_avx2(bencher: Bencher<'_, '_>, length: usize) {
-    bench(bencher, grouped(), Isa::Avx2, length);
+    bench(bencher, preset("grouped"), Isa::Avx2, length);
 }
 
 #[divan::bench(args = [5_000], sample_count = 2, sample_size = 1)]
 fn grouped_portable(bencher: Bencher<'_, '_>, length: usize) {
-    bench(bencher, grouped(), Isa::Portable, length);
+    bench(bencher, preset("grouped"), Isa::Portable, length);
 }
 
 #[divan::bench(args = [100_000], sample_count = 2, sample_size = 1)]
 fn exponential_avx512(bencher: Bencher<'_, '_>, length: usize) {
-    bench(bencher, exponential(), Isa::Avx512, length);
+    bench(bencher, preset("exponential-large"), Isa::Avx512, length);
 }

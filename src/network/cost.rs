@@ -46,22 +46,11 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
-    use crate::network::blocks::{Dilated, GroupedSpec, grouped};
-    use crate::network::{Activation, GraphBuilder, Op};
+    use crate::network::Architecture;
 
     #[test]
     fn cost_of_the_published_splice_network() {
-        let groups = [(11, 1), (11, 4), (21, 10), (41, 25)];
-        let spec = GroupedSpec {
-            channels: 32,
-            groups: groups.map(|(k, d)| vec![Dilated::centred(k, d); 4]).to_vec(),
-            activation: Activation::Relu,
-            epsilon: 1e-3,
-        };
-        let mut g = GraphBuilder::new();
-        let x = grouped(&mut g, &spec).unwrap();
-        g.add("head", Op::pointwise(3), &[x]).unwrap();
-        let graph = g.finish().unwrap();
+        let graph = Architecture::preset("grouped").unwrap().unwrap().graph().unwrap();
         // networks.md 2 (parameters with mean and variance) and dilation.md 6
         assert_eq!(graph.parameter_count(), 698_787);
         assert_eq!(graph.flops_per_base(), 1_386_944);

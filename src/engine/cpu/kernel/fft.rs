@@ -11,6 +11,7 @@
 //! multiplied with a complex 32 x 32 matrix, then transformed back.
 
 use super::simd::Lanes;
+use super::transform::{Stage, finish, tangle, transform, twiddles, untangle};
 use super::{Isa, Packed, Pass};
 use std::f64::consts::TAU;
 
@@ -48,8 +49,8 @@ pub struct Spectral {
     /// What each input channel is multiplied with first (its weights are divided by it): powers of
     /// two near the norm of its weights, so that rounding errors weigh alike on all channels.
     balance: [f32; CHANNELS],
-    /// `[stage][p][3]` powers of the root of unity of each radix-4 stage.
-    twiddles: Vec<Vec<[(f32, f32); 3]>>,
+    /// Of each radix-4 stage of the transforms.
+    twiddles: Vec<Stage>,
     /// Largest sum of squares of a tile's rows that is transformed.
     largest_energy: f32,
 }
@@ -147,21 +148,6 @@ impl Spectral {
     pub fn work(&self) -> usize {
         OVERHEAD * cost(self.points, self.taps).expect("chosen because it fits")
     }
-}
-
-/// Twiddle factors of the radix-4 stages of a transform of `points`, longest first.
-fn twiddles(points: usize) -> Vec<Vec<[(f32, f32); 3]>> {
-    let mut stages = vec![];
-    let mut n = points;
-    while n >= 4 {
-        let root = |power: usize| {
-            let (sin, cos) = (-TAU * power as f64 / n as f64).sin_cos();
-            (cos as f32, sin as f32)
-        };
-        stages.push((0..n / 4).map(|p| [root(p), root(2 * p), root(3 * p)]).collect());
-        n /= 4;
-    }
-    stages
 }
 
 /// Buffers of the transforms, used again from block to block.
@@ -296,184 +282,6 @@ unsafe fn energy<V: Lanes>(rows: *const f32, points: usize) -> f32 {
     }
 }
 
-/// A complex register: real and imaginary parts of the same channels.
-#[derive(Clone, Copy)]
-struct Complex<V> {
-    re: V,
-    im: V,
-}
-
-impl<V: Lanes> Complex<V> {
-    /// # Safety
-    /// As for [`Lanes`]: `HALF + V::WIDTH` numbers from `from` on.
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller vouches for the memory; so below.
-        unsafe { Self { re: V::load(from), im: V::load(from.add(HALF)) } }
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: see `load`.
-        unsafe {
-            self.re.store(to);
-            self.im.store(to.add(HALF));
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn plus(self, other: Self) -> Self {
-        // SAFETY: the instruction set is there; so below.
-        unsafe { Self { re: self.re.plus(other.re), im: self.im.plus(other.im) } }
-    }
-
-    #[inline(always)]
-    unsafe fn minus(self, other: Self) -> Self {
-        // SAFETY: see `plus`.
-        unsafe { Self { re: self.re.minus(other.re), im: self.im.minus(other.im) } }
-    }
-
-    /// `self · (−i)`, given as swapped parts and one subtraction: `self + other · (−i)`.
-    #[inline(always)]
-    unsafe fn minus_i(self, other: Self) -> Self {
-        // SAFETY: see `plus`.
-        unsafe { Self { re: self.re.plus(other.im), im: self.im.minus(other.re) } }
-    }
-
-    /// `self + other · i`
-    #[inline(always)]
-    unsafe fn plus_i(self, other: Self) -> Self {
-        // SAFETY: see `plus`.
-        unsafe { Self { re: self.re.minus(other.im), im: self.im.plus(other.re) } }
-    }
-
-    #[inline(always)]
-    unsafe fn times(self, (cos, sin): (f32, f32)) -> Self {
-        // SAFETY: see `plus`.
-        unsafe {
-            let (cos, sin) = (V::splat(cos), V::splat(sin));
-            Self {
-                re: self.re.times(cos).sub_product(self.im, sin),
-                im: self.im.times(cos).add_product(self.re, sin),
-            }
-        }
-    }
-}
-
-/// Channels that are real parts; as many are imaginary parts.
-const HALF: usize = CHANNELS / 2;
-
-/// Forward transform (Stockham, radix 4, a radix-2 stage at the end where needed) of the points in
-/// `from`, back and forth between both buffers; gives the one that holds the result.
-///
-/// # Safety
-/// Both buffers hold all points, and the instruction set is there.
-#[inline(always)]
-unsafe fn transform<V: Lanes>(
-    twiddles: &[Vec<[(f32, f32); 3]>],
-    mut from: *mut f32,
-    mut to: *mut f32,
-    points: usize,
-) -> *const f32 {
-    let (mut n, mut s) = (points, 1);
-    // SAFETY: every stage reads and writes points 0..N of the given buffers.
-    unsafe {
-        for powers in twiddles {
-            let m = n / 4;
-            for (p, powers) in powers.iter().enumerate() {
-                for q in 0..s {
-                    let from = from.add((q + s * p) * CHANNELS);
-                    let to = to.add((q + s * 4 * p) * CHANNELS);
-                    for lane in (0..HALF).step_by(V::WIDTH) {
-                        let x =
-                            |k: usize| Complex::<V>::load(from.add(s * m * k * CHANNELS + lane));
-                        let (x0, x1, x2, x3) = (x(0), x(1), x(2), x(3));
-                        let (sum02, dif02) = (x0.plus(x2), x0.minus(x2));
-                        let (sum13, dif13) = (x1.plus(x3), x1.minus(x3));
-                        let y = |k: usize| to.add(s * k * CHANNELS + lane);
-                        sum02.plus(sum13).store(y(0));
-                        let (y1, y2) = (dif02.minus_i(dif13), sum02.minus(sum13));
-                        let y3 = dif02.plus_i(dif13);
-                        if p == 0 {
-                            y1.store(y(1));
-                            y2.store(y(2));
-                            y3.store(y(3));
-                        } else {
-                            y1.times(powers[0]).store(y(1));
-                            y2.times(powers[1]).store(y(2));
-                            y3.times(powers[2]).store(y(3));
-                        }
-                    }
-                }
-            }
-            n = m;
-            s *= 4;
-            (from, to) = (to, from);
-        }
-        if n == 2 {
-            for q in 0..s {
-                for lane in (0..HALF).step_by(V::WIDTH) {
-                    let x = Complex::<V>::load(from.add(q * CHANNELS + lane));
-                    let y = Complex::<V>::load(from.add((q + s) * CHANNELS + lane));
-                    x.plus(y).store(to.add(q * CHANNELS + lane));
-                    x.minus(y).store(to.add((q + s) * CHANNELS + lane));
-                }
-            }
-            return to;
-        }
-    }
-    from
-}
-
-/// From the transform of `even + i·odd` to twice the transforms of both, frequencies 0 to N/2.
-///
-/// # Safety
-/// `z` holds all points; `to` has room for `points / 2 + 1` rows, `stride` apart.
-#[inline(always)]
-unsafe fn untangle<V: Lanes>(z: *const f32, points: usize, to: *mut f32, stride: usize) {
-    // SAFETY: frequencies and their mirrors are below N.
-    unsafe {
-        for frequency in 0..=points / 2 {
-            let mirror = (points - frequency) % points;
-            let to = to.add(frequency * stride);
-            for lane in (0..HALF).step_by(V::WIDTH) {
-                let f = Complex::<V>::load(z.add(frequency * CHANNELS + lane));
-                let g = Complex::<V>::load(z.add(mirror * CHANNELS + lane));
-                f.re.plus(g.re).store(to.add(lane));
-                f.im.plus(g.im).store(to.add(HALF + lane));
-                f.im.minus(g.im).store(to.add(CHANNELS + lane));
-                g.re.minus(f.re).store(to.add(CHANNELS + HALF + lane));
-            }
-        }
-    }
-}
-
-/// The way back: from both transforms to that of `even + i·odd`, with real and imaginary parts
-/// swapped, so that a forward transform inverts it.
-///
-/// # Safety
-/// `from` holds `points / 2 + 1` rows, `stride` apart; `z` has room for all points.
-#[inline(always)]
-unsafe fn tangle<V: Lanes>(from: *const f32, stride: usize, z: *mut f32, points: usize) {
-    // SAFETY: frequencies and their mirrors are below N.
-    unsafe {
-        for frequency in 0..=points / 2 {
-            let mirror = (points - frequency) % points;
-            let from = from.add(frequency * stride);
-            for lane in (0..HALF).step_by(V::WIDTH) {
-                let even = (V::load(from.add(lane)), V::load(from.add(CHANNELS + lane)));
-                let odd =
-                    (V::load(from.add(HALF + lane)), V::load(from.add(CHANNELS + HALF + lane)));
-                let at = |point: usize| z.add(point * CHANNELS + lane);
-                Complex { re: even.1.plus(odd.0), im: even.0.minus(odd.1) }.store(at(frequency));
-                if mirror != frequency {
-                    Complex { re: odd.0.minus(even.1), im: even.0.plus(odd.1) }.store(at(mirror));
-                }
-            }
-        }
-    }
-}
-
 /// Multiplies the rows of `MR` tiles with the complex matrix of one frequency, in place.
 ///
 /// # Safety
@@ -513,31 +321,6 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize>(
                     re[m][v].store(to);
                     im[m][v].store(to.add(CHANNELS));
                 }
-            }
-        }
-    }
-}
-
-/// Bias added and parts swapped back: the first `outputs` points become output rows.
-///
-/// # Safety
-/// `z` holds all points; `output` has room for `outputs` rows, `step` numbers apart.
-#[inline(always)]
-unsafe fn finish<V: Lanes>(
-    z: *const f32,
-    bias: &[f32; CHANNELS],
-    output: *mut f32,
-    step: usize,
-    outputs: usize,
-) {
-    // SAFETY: see above.
-    unsafe {
-        for t in 0..outputs {
-            for lane in (0..HALF).step_by(V::WIDTH) {
-                let x = Complex::<V>::load(z.add(t * CHANNELS + lane));
-                let to = output.add(t * step + lane);
-                x.im.plus(V::load(bias.as_ptr().add(lane))).store(to);
-                x.re.plus(V::load(bias.as_ptr().add(HALF + lane))).store(to.add(HALF));
             }
         }
     }

@@ -7,6 +7,7 @@
 mod direct;
 mod fft;
 mod simd;
+mod transform;
 
 pub use fft::{Scratch, Spectral};
 
@@ -246,6 +247,14 @@ mod tests {
         values
     }
 
+    /// Number `i` of a sequence, between -0.5 and 0.5 (the mixing function of SplitMix64).
+    fn number(seed: u32, i: usize) -> f32 {
+        let mut z = ((u64::from(seed) << 32) + i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1 << 24) as f32 - 0.5
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
         #[test]
@@ -253,10 +262,7 @@ mod tests {
             outputs in 1usize..70, inputs in 1usize..40, taps in 1usize..8,
             dilation in 1usize..5, rows in 1usize..60, skip in 0usize..60, seed in any::<u32>(),
         ) {
-            let number = |i: usize| {
-                let mixed = (i as u32).wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8;
-                mixed as f32 / (1 << 24) as f32 - 0.5
-            };
+            let number = |i: usize| number(seed, i);
             let weight = |o: usize, i: usize, j: usize| {
                 if o < outputs { number((o * 41 + i) * 9 + j) } else { 0.0 }
             };
@@ -290,10 +296,7 @@ mod tests {
             outputs in 17usize..33, inputs in 28usize..33, taps in 20usize..70,
             dilation in 1usize..30, blocks in 1usize..4, spike in any::<bool>(), seed in any::<u32>(),
         ) {
-            let number = |i: usize| {
-                let mixed = (i as u32).wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8;
-                mixed as f32 / (1 << 24) as f32 - 0.5
-            };
+            let number = |i: usize| number(seed, i);
             let weight = |o: usize, i: usize, j: usize| {
                 if o < outputs { number((o * 41 + i) * 61 + j) } else { 0.0 }
             };
@@ -331,10 +334,10 @@ mod tests {
 
     #[test]
     fn transforms_are_as_accurate_as_sums_whatever_the_scale_of_channels() {
-        let mut state = 1u64;
+        let mut drawn = 0;
         let mut uniform = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+            drawn += 1;
+            number(1, drawn)
         };
         for (taps, decades) in [(21, 0.0), (26, 2.0), (41, 0.0), (41, 2.0)] {
             let scale = |c: usize| 10f32.powf((c * 7 % 32) as f32 / 32.0 * decades);
