@@ -239,6 +239,21 @@ fn nested_checkpoints_are_found_or_chosen_by_key() {
 }
 
 #[test]
+fn names_of_a_wrapped_network_are_those_of_the_network() {
+    let plain = openspliceai(5, 3, 4, &[11], 3);
+    let expected = import_bytes("m.pt", &checkpoint(&plain), &ImportOptions::default()).unwrap();
+    for wrapper in ["module.", "_orig_mod.", "module._orig_mod."] {
+        let mut wrapped = openspliceai(5, 3, 4, &[11], 3);
+        wrapped.iter_mut().for_each(|saved| saved.name.insert_str(0, wrapper));
+        let model = import_bytes("m.pt", &checkpoint(&wrapped), &ImportOptions::default()).unwrap();
+        assert_eq!(model.members[0].weights, expected.members[0].weights, "{wrapper}");
+        wrapped[0].name = "other".into();
+        let error = import_bytes("m.pt", &checkpoint(&wrapped), &ImportOptions::default());
+        assert!(error.unwrap_err().to_string().contains("no family"), "{wrapper}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_named() {
     type Change = fn(&mut Vec<Saved>);
     fn find<'a>(tensors: &'a mut [Saved], name: &str) -> &'a mut Saved {

@@ -77,7 +77,26 @@ pub(super) fn read(bytes: &[u8], key: Option<&str>) -> Result<State> {
             decode(name, view, big_endian, &mut budget, |key| entry(&format!("data/{key}")))?;
         tensors.push(tensor);
     }
+    strip_wrapper(&mut tensors);
     Ok(State { tensors, key })
+}
+
+/// What wrappers around a network put before the name of every tensor in it: `DataParallel` and
+/// `torch.compile`.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+/// Takes off the wrappers that all names share.
+fn strip_wrapper(tensors: &mut [SourceTensor]) {
+    while let Some(wrapper) = WRAPPERS
+        .iter()
+        .find(|wrapper| tensors.iter().all(|tensor| tensor.name.starts_with(*wrapper)))
+        .filter(|_| !tensors.is_empty())
+    {
+        tracing::debug!("all names of tensors begin with {wrapper}, which is left out");
+        for tensor in tensors.iter_mut() {
+            tensor.name.drain(..wrapper.len());
+        }
+    }
 }
 
 /// The one folder at the top, which holds `data.pkl`.
