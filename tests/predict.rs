@@ -439,7 +439,6 @@ fn requests_that_cannot_be_meant_are_refused_before_any_work() {
         ("at least one base", Request { tile: Some(0), ..good.clone() }),
         ("no strand of its own", Request { strands: Strands::Bed, ..good.clone() }),
         ("inside its contig", Request { regions: vec![region(1, 0, 10)], ..good.clone() }),
-        ("one place", Request { table: good.output.clone(), ..good.clone() }),
         ("cannot share one stream", Request { output: Some("-".into()), ..good.clone() }),
         ("does not exist", Request { output: Some(genome.path("no/x.bg")), ..good.clone() }),
     ];

@@ -102,7 +102,7 @@ impl Graph {
     pub fn needed_in_blocks(
         &self,
         output: Span,
-        whole: impl Fn(NodeId, Span) -> Span,
+        mut whole: impl FnMut(NodeId, Span) -> Span,
     ) -> Vec<Span> {
         let mut needed = vec![Span::EMPTY; self.nodes().len()];
         needed[self.output()] = output;

@@ -88,9 +88,8 @@ pub struct Plan {
     pub homes: Vec<Option<Home>>,
     /// Widest row of each buffer.
     pub slots: Vec<usize>,
-    /// Per node, the length of the anchored blocks in which it is computed; 1 where any position
-    /// can be computed by itself.
-    blocks: Vec<usize>,
+    /// Per node, the anchored blocks in which it is computed.
+    grids: Vec<Grid>,
 }
 
 impl Plan {
@@ -98,42 +97,45 @@ impl Plan {
     pub fn new(graph: &Graph, weights: &Weights) -> Self {
         let steps = Fusion::new(graph, weights).steps();
         let (homes, slots) = share_buffers(graph, &steps);
-        let mut blocks = vec![1; graph.nodes().len()];
-        for step in &steps {
-            blocks[step.node] = step.block();
-        }
-        Self { steps, homes, slots, blocks }
+        let grids = align_blocks(graph, &steps);
+        Self { steps, homes, slots, grids }
     }
 
     /// The positions of each node that `output` positions of the last node need, in absolute
     /// coordinates on the strand that is read. Anchored blocks are computed whole.
     pub fn needed(&self, graph: &Graph, output: Span) -> Vec<Span> {
-        graph.needed_in_blocks(output, |node, span| whole_blocks(span, self.blocks[node]))
+        graph.needed_in_blocks(output, |node, span| self.grids[node].cover(span))
     }
 
-    /// How far beyond its output positions a job reads: the network's reach, and the rest of the
-    /// outermost anchored blocks wherever they may begin.
+    /// The blocks in which a node is computed.
+    pub fn grid(&self, node: NodeId) -> Grid {
+        self.grids[node]
+    }
+
+    /// How far beyond its output positions a job reads at most: the network's reach, and the rest
+    /// of the outermost anchored blocks wherever they may begin.
     pub fn reach(&self, graph: &Graph) -> Reach {
-        let input = self.around_one(graph, |block| (block - 1, block - 1))[0];
-        Reach { left: input.start.unsigned_abs(), right: input.end.unsigned_abs() - 1 }
+        let needed = graph.needed_in_blocks(Span::new(0, 1), |node, span| {
+            let rest = self.grids[node].block - 1;
+            span.widen(rest as u64, rest as u64)
+        });
+        Reach { left: needed[0].start.unsigned_abs(), right: needed[0].end.unsigned_abs() - 1 }
     }
 
-    /// What the context of a job costs on average, as a number of output positions of equal work.
+    /// What the context of a job costs, as a number of output positions of equal work: the mean
+    /// over a few places where it may begin.
     pub fn overhead_positions(&self, graph: &Graph) -> u64 {
-        let needed = self.around_one(graph, |block| ((block - 1) / 2, block / 2));
+        const PLACES: i64 = 8;
+        let longest = self.grids.iter().map(|grid| grid.block as i64).max().unwrap_or(1);
+        let work = |place: i64| -> usize {
+            let start = place * longest / PLACES;
+            let needed = self.needed(graph, Span::new(start, start + 1));
+            let computed = |step: &Step| self.grids[step.node].cover(needed[step.node]).len();
+            self.steps.iter().map(|step| step.work() * computed(step)).sum()
+        };
         let single: usize = self.steps.iter().map(Step::work).sum();
-        let steps = self.steps.iter();
-        let context: usize =
-            steps.map(|step| step.work() * needed[step.node].len().saturating_sub(1)).sum();
-        context.checked_div(single).unwrap_or(0) as u64
-    }
-
-    /// What one output position needs when blocks add so much to the left and right.
-    fn around_one(&self, graph: &Graph, more: impl Fn(usize) -> (usize, usize)) -> Vec<Span> {
-        graph.needed_in_blocks(Span::new(0, 1), |node, span| {
-            let (left, right) = more(self.blocks[node]);
-            span.widen(left as u64, right as u64)
-        })
+        let mean = (0..PLACES).map(work).sum::<usize>() / PLACES as usize;
+        mean.saturating_sub(single).checked_div(single).unwrap_or(0) as u64
     }
 
     /// Memory of the buffers per position, in bytes.
@@ -333,14 +335,40 @@ impl<'a> Fusion<'a> {
     }
 }
 
-/// The absolute multiples of `block` that cover a range.
-pub fn whole_blocks(span: Span, block: usize) -> Span {
-    let block = i64::try_from(block).expect("a block fits memory");
-    if span.is_empty() {
-        return span;
+/// The blocks in which a value is computed: block `k` begins at `offset + k · block`, in absolute
+/// positions on the strand that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    /// Positions per block; 1 where any position can be computed by itself.
+    pub block: usize,
+    /// Where a block begins.
+    pub offset: i64,
+}
+
+impl Grid {
+    /// The whole blocks that cover a range.
+    pub fn cover(self, span: Span) -> Span {
+        let block = i64::try_from(self.block).expect("a block fits memory");
+        if span.is_empty() || block == 1 {
+            return span;
+        }
+        let down = |position: i64| (position - self.offset).div_euclid(block) * block + self.offset;
+        Span::new(down(span.start), down(span.end - 1).saturating_add(block))
     }
-    let end = (span.end - 1).div_euclid(block).saturating_add(1);
-    Span::new(span.start.div_euclid(block) * block, end * block)
+}
+
+/// Places the blocks of each step so that they begin where the blocks of the step after it begin
+/// to read: then only the other end of a stretch has to be rounded up, layer after layer.
+fn align_blocks(graph: &Graph, steps: &[Step]) -> Vec<Grid> {
+    let mut grids = vec![Grid { block: 1, offset: 0 }; graph.nodes().len()];
+    for step in steps {
+        grids[step.node].block = step.block();
+    }
+    graph.needed_in_blocks(Span::new(0, 1), |node, span| {
+        grids[node].offset = span.start;
+        grids[node].cover(span)
+    });
+    grids
 }
 
 impl Step {

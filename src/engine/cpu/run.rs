@@ -3,7 +3,7 @@
 use super::Isa;
 use super::elementwise::{self, Rows};
 use super::kernel::{self, Pass, Scratch};
-use super::plan::{Home, Operation, Plan, Source, Step, whole_blocks};
+use super::plan::{Home, Operation, Plan, Source, Step};
 use crate::engine::mix::Output;
 use crate::network::graph::INPUT_CHANNELS;
 use crate::network::{Graph, NodeId, Span};
@@ -52,7 +52,7 @@ pub fn run<'w>(
     let mut memory = Memory { plan, spans: &spans, input, slots };
     for step in &plan.steps {
         let span = spans[step.node];
-        let (whole, length) = step.blocks_of(span);
+        let (whole, length) = (plan.grid(step.node).cover(span), step.rows_at_once());
         for start in (whole.start..whole.end).step_by(length) {
             let block = Span::new(start, whole.end.min(start + length as i64));
             rows.resize(block.len() * step.stride, 0.0);
@@ -65,14 +65,13 @@ pub fn run<'w>(
 }
 
 impl Step {
-    /// The positions that are computed where `span` is wanted, and how many at a time.
-    fn blocks_of(&self, span: Span) -> (Span, usize) {
+    /// How many positions are computed at a time.
+    fn rows_at_once(&self) -> usize {
         match &self.source {
             Source::Conv { spectral: Some(spectral), .. } => {
-                let length = spectral.block();
-                (whole_blocks(span, length), spectral.blocks_at_once() * length)
+                spectral.blocks_at_once() * spectral.block()
             }
-            _ => (span, ROWS),
+            _ => ROWS,
         }
     }
 }
