@@ -5,14 +5,14 @@ LOCKED = --locked
 SHARED = $(or $(ATROUS_SHARED),../shared)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt fmt-check lint doc bench ci models figures install-lite
+.PHONY: help demo test fmt fmt-check lint doc bench compare ci models figures install-lite
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: ## build the default binary and run the main job on test-data
-	$(CARGO) build $(LOCKED)
-	@test-data/demo.sh $(CARGO) run $(LOCKED) --quiet --
+	$(CARGO) build $(LOCKED) --release
+	@test-data/demo.sh $(CARGO) run $(LOCKED) --release --quiet --
 
 test: ## run every test; without ATROUS_SHARED those on published weights are skipped
 	@test -d "$(SHARED)/conformance" || echo "no $(SHARED)/conformance: skipping the tests on" \
@@ -34,6 +34,10 @@ doc: ## API documentation, warnings are errors
 bench: ## measure the CPU engine
 	$(CARGO) bench $(LOCKED)
 
+compare: ## measure beside PyTorch; PYTHON names one that has torch, h5py and numpy
+	$(CARGO) build $(LOCKED) --release
+	benches/compare.py --shared "$(SHARED)" --python $(or $(PYTHON),python3)
+
 ci: ## what CI runs
 	.ci/run
 
@@ -44,7 +48,7 @@ models: ## make the models of models/ again from test-data
 	  -o models/human-splice-pwm/model.safetensors
 
 figures: ## draw the figures of docs/dilation.md
-	$(CARGO) build $(LOCKED)
+	$(CARGO) build $(LOCKED) --release
 	@docs/make-figures.sh $(CARGO) run $(LOCKED) --quiet --
 
 install-lite: ## install the default binary (no GPU, no libtorch) into cargo's bin folder
