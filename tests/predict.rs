@@ -71,9 +71,9 @@ impl Engine for Toy {
     fn run(
         &self,
         jobs: &[Job],
-        after_each: &(dyn Fn(&Job) -> Result<()> + Sync),
+        after_each: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Vec<Values>> {
-        let one = |job: &Job| {
+        let one = |(index, job): (usize, &Job)| {
             assert_eq!(job.letters.len(), LEFT + job.length + RIGHT);
             if self.jobs_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
                 == Err(0)
@@ -88,10 +88,10 @@ impl Engine for Toy {
                 }
                 tracks.iter_mut().zip(values).for_each(|(track, value)| track.push(value));
             }
-            after_each(job)?;
+            after_each(index)?;
             Ok(Values { tracks })
         };
-        jobs.par_iter().map(one).collect()
+        jobs.par_iter().enumerate().map(one).collect()
     }
 }
 
@@ -439,6 +439,16 @@ fn requests_that_cannot_be_meant_are_refused_before_any_work() {
         ("at least one base", Request { tile: Some(0), ..good.clone() }),
         ("no strand of its own", Request { strands: Strands::Bed, ..good.clone() }),
         ("inside its contig", Request { regions: vec![region(1, 0, 10)], ..good.clone() }),
+        ("ending", Request { table: good.output.clone(), ..good.clone() }),
+        (
+            "one place",
+            Request {
+                output: Some("-".into()),
+                table: Some("-".into()),
+                tracks: tracks()[..1].to_vec(),
+                ..good.clone()
+            },
+        ),
         ("cannot share one stream", Request { output: Some("-".into()), ..good.clone() }),
         ("does not exist", Request { output: Some(genome.path("no/x.bg")), ..good.clone() }),
     ];

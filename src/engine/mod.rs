@@ -48,7 +48,8 @@ pub trait Engine: Send + Sync {
     fn overhead_positions(&self) -> u64;
 
     /// Runs all jobs, in parallel where the device can, and returns values in the order of jobs.
-    /// `after_each` is called once for each finished job from any thread; its error stops the run.
+    /// `after_each` is called with the index of each finished job, from any thread; its error stops
+    /// the run.
     /// Numbers are not judged here: a NaN comes back as a NaN.
     ///
     /// # Errors
@@ -56,6 +57,6 @@ pub trait Engine: Send + Sync {
     fn run(
         &self,
         jobs: &[Job],
-        after_each: &(dyn Fn(&Job) -> Result<()> + Sync),
+        after_each: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Vec<Values>>;
 }

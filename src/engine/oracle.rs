@@ -64,9 +64,9 @@ impl Engine for Oracle {
     fn run(
         &self,
         jobs: &[Job],
-        after_each: &(dyn Fn(&Job) -> Result<()> + Sync),
+        after_each: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Vec<Values>> {
-        let one = |job: &Job| {
+        let one = |(index, job): (usize, &Job)| {
             let values = self.mixer.mix(job.length, |member, take| {
                 let rows = self.member(member, job);
                 let stride = rows.first().map_or(1, Vec::len);
@@ -74,10 +74,10 @@ impl Engine for Oracle {
                 take(Output { values: &values, stride });
                 Ok(())
             })?;
-            after_each(job)?;
+            after_each(index)?;
             Ok(values)
         };
-        jobs.par_iter().map(one).collect()
+        jobs.par_iter().enumerate().map(one).collect()
     }
 }
 

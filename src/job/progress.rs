@@ -94,6 +94,13 @@ impl Progress {
         }
     }
 
+    /// Finished bases and all of them.
+    #[cfg(test)]
+    pub(crate) fn counted(&self) -> (u64, u64) {
+        let state = self.lock();
+        (state.done, state.total)
+    }
+
     /// Takes the bar away.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {

@@ -260,7 +260,7 @@ fn compute(
         }
     };
     report.tiles = tiles.len() as u64;
-    progress.start(tiles.iter().map(Tile::len).sum());
+    progress.start(tiles.iter().map(Tile::bases).sum());
     let source = pipeline::Source {
         reference,
         engine,
@@ -319,4 +319,36 @@ fn split(tiles: Vec<Tile>, done: &Checkpoint, contigs: &Contigs) -> Result<(Vec<
         }
     }
     Ok((finished, left))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Oracle;
+    use crate::genome::Resolver;
+    use crate::genome::regions::{RegionOptions, read_bed};
+    use crate::model::testing::tiny_model;
+    use std::fs;
+
+    #[test]
+    fn progress_counts_the_bases_that_were_asked_for_and_no_gaps_between_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("r.fa"), ">c\nACGTACGTACGTACGTACGTACGT\n").unwrap();
+        // the first two share a tile: the gap is smaller than the reach of 4 per side
+        fs::write(at("r.bed"), "c\t2\t5\nc\t7\t9\nc\t8\t10\nc\t22\t24\n").unwrap();
+        let mut reference = Reference::open(&at("r.fa")).unwrap();
+        let resolver = Resolver::new(reference.contigs(), None).unwrap();
+        let regions = read_bed(&at("r.bed"), &resolver, &RegionOptions::default()).unwrap();
+        let model = tiny_model(1);
+        let engine = Oracle::new(&model, &model.tracks);
+        let request = Request {
+            table: Some(at("t.tsv")),
+            ..Request::new(regions.list, model.tracks.clone())
+        };
+        let progress = Progress::silent();
+        let report = predict(&mut reference, &engine, &request, &progress).unwrap();
+        assert_eq!((report.bases, report.tiles), (8, 2));
+        assert_eq!(progress.counted(), (8, 8));
+    }
 }

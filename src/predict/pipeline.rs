@@ -69,8 +69,8 @@ fn compute(
     let work = |tile: &Tile| tile.len() + reach.left + reach.right;
     let longest = tiles.iter().map(work).max().unwrap_or(0);
     let batch_work = longest * TILES_PER_THREAD * threads.max(1) as u64;
-    let after_each = |job: &Job| {
-        progress.advance(job.length as u64);
+    let after_each = |tile: &Tile| {
+        progress.advance(tile.bases());
         signal::check()?;
         match stopped.load(Ordering::Relaxed) {
             // The writer's own failure is what the caller gets to see.
@@ -89,7 +89,7 @@ fn compute(
         .collect();
         let read = |tile| stitch::job(reference, tile, reach, letters);
         let jobs: Vec<Job> = batch.iter().map(read).collect::<Result<_>>()?;
-        let values = engine.run(&jobs, &after_each)?;
+        let values = engine.run(&jobs, &|index| after_each(&batch[index]))?;
         let pieces = batch.into_iter().zip(values).map(|(tile, values)| Piece::new(tile, values));
         if batches.send(pieces.collect()).is_err() {
             break;

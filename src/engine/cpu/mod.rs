@@ -114,16 +114,16 @@ impl Engine for CpuEngine {
     fn run(
         &self,
         jobs: &[Job],
-        after_each: &(dyn Fn(&Job) -> Result<()> + Sync),
+        after_each: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Vec<Values>> {
         let pool = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        let one = |job: &Job| {
+        let one = |(index, job): (usize, &Job)| {
             let mut workspace = pool().pop().unwrap_or_default();
             let values = self.job(job, &mut workspace)?;
             pool().push(workspace);
-            after_each(job)?;
+            after_each(index)?;
             Ok(values)
         };
-        jobs.par_iter().map(one).collect()
+        jobs.par_iter().enumerate().map(one).collect()
     }
 }
