@@ -114,7 +114,11 @@ impl RegionTable {
             header
                 .extend(["mean", "max", "max_start", "sum"].map(|what| format!("{track}_{what}")));
         }
-        let mut lines = csv::WriterBuilder::new().delimiter(b'\t').from_writer(&mut text);
+        // Names come from the columns of a BED file and hold neither tabs nor line ends.
+        let mut lines = csv::WriterBuilder::new()
+            .delimiter(b'\t')
+            .quote_style(csv::QuoteStyle::Never)
+            .from_writer(&mut text);
         let written = lines
             .write_record(&header)
             .and_then(|()| {
@@ -231,6 +235,8 @@ c1\t10\t14\ta\t-\t1.875\t3\t11\t7.5\t-0.75\t0\t10\t-3
         let bytes = written(&table, "t.tsv.gz");
         flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut text).unwrap();
         assert_eq!(text, written(&table, "t.tsv"));
+        // names as they are, as other tools read them: no quotes around quotes
+        assert!(text.split(|&b| b == b'\n').nth(1).unwrap().starts_with(b"c1\t1\t2\ta\"b\t+\t"));
     }
 
     proptest! {
