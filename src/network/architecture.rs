@@ -289,6 +289,13 @@ impl Architecture {
     /// The head.
     fn end(&self, g: &mut GraphBuilder, mut x: NodeId) -> Result<NodeId> {
         let head = &self.head;
+        for (index, output) in head.outputs.iter().enumerate() {
+            if output.is_empty() || head.outputs[..index].contains(output) {
+                return Err(Error::new("an output without a name of its own")
+                    .found(format!("{:?}", head.outputs))
+                    .expected("a different name for each output"));
+            }
+        }
         if let Some(width) = head.hidden {
             x = g.add("head.act1", self.activation(), &[x])?;
             x = g.add("head.hidden", Op::pointwise(width), &[x])?;
@@ -394,6 +401,8 @@ mod tests {
             ("kernel = 3", "kernel = 0", "0 taps"),
             ("channels = 8", "channels = 99999999", "99999999 channels"),
             ("['a']", "[]", "0 channels"),
+            ("['a']", "['a', 'b', 'a']", "name of its own"),
+            ("['a']", "['']", "name of its own"),
             ("name", "na me", "line 1, column"),
             (
                 "kernel = 3",
