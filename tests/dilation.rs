@@ -79,6 +79,8 @@ fn work_of_a_profile_network() {
         let found = graph.tile_flops(outputs) as f64 / whole;
         assert!((found - ratio).abs() < 1e-3, "{outputs}: {found}");
     }
+    // its bias network: 4 layers of 128 filters, 2,114 bases in, 1,960 out before the crop
+    assert_eq!(profile_network(128, 4, 75).tile_flops(1_960), 895_832_064);
     // training keeps input and output of each convolution: dilation.md 6, 4·C·2 per convolution
     let trunk = 4 * (4 + 512) + 8 * 4 * 2 * 512;
     assert_eq!(graph.training_bytes_per_position(), trunk + 4 * (512 + 1));
