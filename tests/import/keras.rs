@@ -1,9 +1,9 @@
 //! SpliceAI and TranslationAI: round trips of random weights and every layer that is refused.
 
 use crate::keras_writer::{LayerTensors, Network, keras, tensors};
-use crate::{Noise, import_bytes, refusal, reload};
+use crate::{Folder, Noise, import_bytes, refusal, reload};
 use atrous::model::Model;
-use atrous::model::import::{FamilyChoice, ImportOptions, import};
+use atrous::model::import::{Family, FamilyChoice, ImportOptions, import};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -110,6 +110,35 @@ fn relatives_of_other_width_depth_and_classes_import() {
     let (model, _) = imported(&network);
     assert_eq!((model.reach().left, model.reach().right), (48, 48));
     assert_eq!(model.tracks[3].name, "class3");
+}
+
+#[test]
+fn the_user_says_the_family_where_the_kernels_are_not_published() {
+    let imported_as = |family, kernel| {
+        let network =
+            Network { channels: 2, groups: vec![(kernel, 1, 1)], classes: 3, crop: (40, 40) };
+        let folder = Folder::new();
+        let path = folder.put("m.h5", &file(&network.config(), false).0);
+        import(FamilyChoice::Only(family), &[path], &ImportOptions::default())
+    };
+    for (family, kernel, track) in [
+        (Family::SpliceAi, 12, "acceptor"),
+        (Family::SpliceAi, 13, "acceptor"),
+        (Family::SpliceAi, 11, "acceptor"),
+        (Family::TranslationAi, 12, "stop"),
+        (Family::TranslationAi, 13, "stop"),
+        (Family::TranslationAi, 26, "stop"),
+    ] {
+        let model = imported_as(family, kernel).unwrap();
+        assert_eq!(model.provenance.family, family.name());
+        assert_eq!(model.tracks[1].name, track, "{kernel}");
+    }
+    for (family, kernel) in
+        [(Family::SpliceAi, 26), (Family::TranslationAi, 11), (Family::Pangolin, 13)]
+    {
+        let error = imported_as(family, kernel).unwrap_err().to_string();
+        assert!(error.contains("of another family"), "{error}");
+    }
 }
 
 #[test]

@@ -162,6 +162,8 @@ struct Part {
 /// A file whose container was read and whose family is known.
 struct Content {
     family: Family,
+    /// Otherwise the family is the likelier of SpliceAI and TranslationAI, and the user may say.
+    certain: bool,
     kind: Kind,
     /// Key of a nested checkpoint.
     key: Option<String>,
@@ -190,11 +192,11 @@ fn open(file: FileBytes, options: &ImportOptions) -> Result<Content> {
         }
         let keras = keras_h5::read(file.bytes)?;
         let description = spliceai::Description::of(&Wiring::parse(&keras.config)?)?;
-        let even = description.has_even_kernels();
-        let family = if even { Family::TranslationAi } else { Family::SpliceAi };
+        let published = description.published_family();
+        let family = published.unwrap_or_else(|| description.likely_family());
         note_conversions(&file.path, &keras.tensors);
         let kind = Kind::Keras(description, Ledger::new(keras.tensors));
-        return Ok(Content { family, kind, key: None });
+        return Ok(Content { family, certain: published.is_some(), kind, key: None });
     }
     let state = torch::read(&file.bytes, options.key.as_deref())?;
     note_conversions(&file.path, &state.tensors);
@@ -212,7 +214,7 @@ fn open(file: FileBytes, options: &ImportOptions) -> Result<Content> {
                 pangolin::MARK
             )));
     };
-    Ok(Content { family, kind: Kind::Torch(ledger), key: state.key })
+    Ok(Content { family, certain: true, kind: Kind::Torch(ledger), key: state.key })
 }
 
 fn note_conversions(path: &Path, tensors: &[tensors::SourceTensor]) {
@@ -231,7 +233,7 @@ fn agree(choice: FamilyChoice, opened: &[(&Path, SourceFile, Content)]) -> Resul
     for (path, source, content) in opened {
         let found = content.family;
         match &agreed {
-            Some((family, whence)) if *family != found => {
+            Some((family, whence)) if !content.may_be(*family) => {
                 return Err(Error::new("the file is of another family")
                     .at(path)
                     .found(format!("what looks like {found}"))
@@ -257,6 +259,11 @@ impl ImportOptions {
 }
 
 impl Content {
+    fn may_be(&self, family: Family) -> bool {
+        let keras = [Family::SpliceAi, Family::TranslationAi].contains(&family);
+        self.family == family || (!self.certain && keras)
+    }
+
     fn read(self, family: Family, head: Option<usize>, options: &ImportOptions) -> Result<Part> {
         match (self.kind, family) {
             (Kind::Keras(description, ledger), Family::TranslationAi) => {

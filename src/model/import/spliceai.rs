@@ -1,13 +1,17 @@
-//! SpliceAI and TranslationAI: Keras files of one kind, which differ in the parity of their kernels
-//! and in what the classes mean (networks.md 2).
+//! SpliceAI and TranslationAI: Keras files of one kind, which differ in their kernels and in what
+//! the classes mean (networks.md 2).
 
-use super::Part;
 use super::keras_config::Wiring;
 use super::keras_trunk::{Recognised, check_crop, recognise};
 use super::tensors::{Layout, Ledger};
 use super::tracks::class_outputs;
 use super::trunk::{self, Output};
+use super::{Family, Part};
 use crate::error::Result;
+
+/// Kernels of the published networks (networks.md 2).
+const SPLICEAI_KERNELS: [usize; 3] = [11, 21, 41];
+const TRANSLATIONAI_KERNELS: [usize; 2] = [26, 36];
 
 /// A network of this kind, from its `model_config`.
 pub(super) struct Description(Recognised);
@@ -21,9 +25,26 @@ impl Description {
         recognise(wiring).map(Self)
     }
 
-    /// Even kernels tell TranslationAI from SpliceAI; nothing else in the file does.
-    pub fn has_even_kernels(&self) -> bool {
-        self.0.spec.groups.iter().flatten().any(|taps| taps.kernel % 2 == 0)
+    /// The family whose published kernels these are; nothing else in the file tells it.
+    pub fn published_family(&self) -> Option<Family> {
+        let made_of = |published: &[usize]| self.kernels().all(|k| published.contains(&k));
+        let families = [
+            (&SPLICEAI_KERNELS[..], Family::SpliceAi),
+            (&TRANSLATIONAI_KERNELS, Family::TranslationAi),
+        ];
+        families.into_iter().find_map(|(published, family)| made_of(published).then_some(family))
+    }
+
+    /// The family that the kernels resemble: those of TranslationAI are even.
+    pub fn likely_family(&self) -> Family {
+        match self.kernels().any(|kernel| kernel % 2 == 0) {
+            true => Family::TranslationAi,
+            false => Family::SpliceAi,
+        }
+    }
+
+    fn kernels(&self) -> impl Iterator<Item = usize> {
+        self.0.spec.groups.iter().flatten().map(|taps| taps.kernel)
     }
 }
 
