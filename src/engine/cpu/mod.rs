@@ -12,7 +12,7 @@ use super::encode::one_hot;
 use super::mix::Mixer;
 use super::{Engine, Job, Values};
 use crate::error::Result;
-use crate::model::{Member, Model, Tensor, Track, UnknownBase};
+use crate::model::{Member, Model, Track, UnknownBase};
 use crate::network::{Graph, Reach, Span};
 use plan::Plan;
 use rayon::prelude::*;
@@ -87,11 +87,7 @@ impl CpuEngine {
 
 /// Memory of the working buffers of a network per position, in bytes.
 pub fn bytes_per_position(graph: &Graph) -> u64 {
-    let zeros = graph.parameters().into_iter().map(|parameter| {
-        let values = vec![0.0; parameter.shape.iter().product()];
-        (parameter.name, Tensor { shape: parameter.shape, values })
-    });
-    Plan::new(graph, &zeros.collect()).bytes_per_position() + ENCODED_ROW
+    plan::bytes_per_position(graph) + ENCODED_ROW
 }
 
 impl Engine for CpuEngine {

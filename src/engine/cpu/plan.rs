@@ -95,7 +95,7 @@ pub struct Plan {
 impl Plan {
     /// Plans a network. The weights must be those that [`Graph::parameters`] asks for.
     pub fn new(graph: &Graph, weights: &Weights) -> Self {
-        let steps = Fusion::new(graph, weights).steps();
+        let steps = Fusion::new(graph, Some(weights)).steps();
         let (homes, slots) = share_buffers(graph, &steps);
         let grids = align_blocks(graph, &steps);
         Self { steps, homes, slots, grids }
@@ -127,27 +127,39 @@ impl Plan {
     pub fn overhead_positions(&self, graph: &Graph) -> u64 {
         const PLACES: i64 = 8;
         let longest = self.grids.iter().map(|grid| grid.block as i64).max().unwrap_or(1);
-        let work = |place: i64| -> usize {
+        let work = |place: i64| -> u128 {
             let start = place * longest / PLACES;
             let needed = self.needed(graph, Span::new(start, start + 1));
             let computed = |step: &Step| self.grids[step.node].cover(needed[step.node]).len();
-            self.steps.iter().map(|step| step.work() * computed(step)).sum()
+            self.steps.iter().map(|step| step.work() as u128 * computed(step) as u128).sum()
         };
-        let single: usize = self.steps.iter().map(Step::work).sum();
-        let mean = (0..PLACES).map(work).sum::<usize>() / PLACES as usize;
-        mean.saturating_sub(single).checked_div(single).unwrap_or(0) as u64
+        let single: u128 = self.steps.iter().map(|step| step.work() as u128).sum();
+        let mean = (0..PLACES).map(work).sum::<u128>() / PLACES as u128;
+        let positions = mean.saturating_sub(single).checked_div(single).unwrap_or(0);
+        u64::try_from(positions).unwrap_or(u64::MAX)
     }
 
     /// Memory of the buffers per position, in bytes.
     pub fn bytes_per_position(&self) -> u64 {
-        self.slots.iter().map(|&stride| stride as u64 * 4).sum()
+        bytes_of(&self.slots)
     }
+}
+
+fn bytes_of(slots: &[usize]) -> u64 {
+    slots.iter().map(|&stride| stride as u64 * 4).sum()
+}
+
+/// Memory of the buffers of a plan per position, in bytes, without making the plan.
+pub fn bytes_per_position(graph: &Graph) -> u64 {
+    let (_, slots) = share_buffers(graph, &Fusion::new(graph, None).steps());
+    bytes_of(&slots)
 }
 
 /// Groups nodes into steps.
 struct Fusion<'a> {
     graph: &'a Graph,
-    weights: &'a Weights,
+    /// `None` where only the shape of the plan is wanted; steps hold no weights then.
+    weights: Option<&'a Weights>,
     readers: Vec<Vec<NodeId>>,
     /// Nodes that some step computes.
     done: Vec<bool>,
@@ -156,7 +168,7 @@ struct Fusion<'a> {
 }
 
 impl<'a> Fusion<'a> {
-    fn new(graph: &'a Graph, weights: &'a Weights) -> Self {
+    fn new(graph: &'a Graph, weights: Option<&'a Weights>) -> Self {
         let mut readers = vec![vec![]; graph.nodes().len()];
         for (id, node) in graph.nodes().iter().enumerate() {
             node.inputs.iter().for_each(|&input| readers[input].push(id));
@@ -298,7 +310,8 @@ impl<'a> Fusion<'a> {
     }
 
     fn tensor(&self, node: NodeId, suffix: &str) -> &'a [f32] {
-        &self.weights[&format!("{}.{suffix}", self.graph.nodes()[node].name)].values
+        let name = format!("{}.{suffix}", self.graph.nodes()[node].name);
+        self.weights.map_or(&[], |weights| &weights[&name].values)
     }
 
     /// Scale and shift per channel of a batch norm or affine node, in f64.
@@ -322,6 +335,9 @@ impl<'a> Fusion<'a> {
         let Op::Conv { channels, kernel, bias, .. } = self.graph.nodes()[node].op else {
             unreachable!("called for convolutions only")
         };
+        if self.weights.is_none() {
+            return Packed::new((0, 0, 0), |_, _, _| 0.0, |_| 0.0);
+        }
         let inputs = self.graph.input_channels(node);
         let weight = self.tensor(node, "weight");
         let bias = bias.then(|| self.tensor(node, "bias"));
