@@ -108,7 +108,7 @@ fn report(model: &Model) {
         provenance.family,
         model.members.len(),
         if model.members.len() == 1 { "" } else { "s" },
-        model.parameters_count(),
+        model.parameter_count(),
     );
     tracing::info!(
         "receptive field {} bases: {} to the left, {} to the right",

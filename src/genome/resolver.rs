@@ -73,25 +73,6 @@ impl Resolver {
         }
     }
 
-    /// As [`Resolver::resolve`], for a name that comes with the contig's length (bases).
-    ///
-    /// # Errors
-    /// Two contigs could be meant, or the reference's contig has another length.
-    pub fn resolve_with_length(&self, name: &str, length: u64) -> Result<Option<ContigId>> {
-        let id = self.resolve(name)?;
-        let contigs = &self.rules.contigs;
-        match id {
-            Some(id) if contigs.length(id) != length => Err(Error::new(format!(
-                "contig `{name}` has another length than `{}` of the reference",
-                contigs.name(id)
-            ))
-            .found(format!("{length} bases"))
-            .expected(format!("{} bases", contigs.length(id)))
-            .remedy("use the reference that the file was made with")),
-            _ => Ok(id),
-        }
-    }
-
     /// The contigs that names are resolved to.
     pub fn contigs(&self) -> &Contigs {
         &self.rules.contigs
@@ -269,15 +250,6 @@ mod tests {
         assert!(error.contains("`Chr1` is ambiguous (found chr1, 1"), "{error}");
         assert!(error.contains("--aliases"), "{error}");
         assert!(both.resolve("Mito").is_err());
-    }
-
-    #[test]
-    fn a_length_must_agree() {
-        let resolver = resolver(&["chr1"]);
-        assert_eq!(resolver.resolve_with_length("1", 100).unwrap(), Some(ContigId(0)));
-        assert_eq!(resolver.resolve_with_length("2", 7).unwrap(), None);
-        let error = resolver.resolve_with_length("1", 101).unwrap_err().to_string();
-        assert!(error.contains("found 101 bases, expected 100 bases"), "{error}");
     }
 
     #[test]

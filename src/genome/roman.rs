@@ -1,4 +1,4 @@
-//! Roman chromosome numbers (yeast `chrIV`, worm `III`), up to XXXIX.
+//! Roman chromosome numbers (yeast `chrIV`, worm `III`), up to 39.
 
 /// The number that a canonical Roman numeral of I, V and X stands for (1..=39).
 pub(super) fn number(text: &str) -> Option<u32> {

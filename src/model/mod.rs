@@ -142,7 +142,7 @@ impl Model {
     }
 
     /// How many numbers the members hold together, stored means and variances included.
-    pub fn parameters_count(&self) -> usize {
+    pub fn parameter_count(&self) -> usize {
         let tensors = self.members.iter().flat_map(|member| member.weights.values());
         tensors.map(|tensor| tensor.values.len()).sum()
     }

@@ -67,11 +67,6 @@ impl Span {
         if both.is_empty() { Self::EMPTY } else { both }
     }
 
-    /// Whether `other` lies inside; an empty range lies everywhere.
-    pub fn contains(self, other: Self) -> bool {
-        other.is_empty() || (self.start <= other.start && other.end <= self.end)
-    }
-
     /// The range with so many more positions on either side; an empty one stays empty.
     pub fn widen(self, left: u64, right: u64) -> Self {
         if self.is_empty() {
@@ -211,7 +206,6 @@ mod tests {
         assert_eq!(a.hull(b), Span::new(0, 9));
         assert!(a.intersect(b).is_empty());
         assert_eq!(Span::EMPTY.hull(b), b);
-        assert!(a.contains(Span::EMPTY) && !a.contains(b));
         assert!(Span::EMPTY.widen(3, 3).is_empty());
     }
 }

@@ -33,7 +33,7 @@ fn the_five_spliceai_files_make_one_ensemble() {
     assert_eq!(model.provenance.family, "spliceai");
     // weight-files.md 2.1: 206 tensors, 698,787 numbers per file.
     assert!(model.members.iter().all(|member| member.weights.len() == 206));
-    assert_eq!(model.parameters_count(), 5 * 698_787);
+    assert_eq!(model.parameter_count(), 5 * 698_787);
     assert_eq!((model.reach().left, model.reach().right), (5000, 5000));
     assert_eq!(model.networks.len(), 1);
     assert_eq!(model.members[4].name, "spliceai5");
@@ -62,7 +62,7 @@ fn openspliceai_of_every_size_imports() {
         let model = import(FamilyChoice::Auto, &files, &ImportOptions::default()).unwrap();
         assert_eq!(model.provenance.family, "openspliceai");
         let stored = 2 * 32 * 8 * groups;
-        assert_eq!(model.parameters_count(), count * (trained + stored));
+        assert_eq!(model.parameter_count(), count * (trained + stored));
         let flank = [40, 200, 1000, 5000][groups - 1];
         assert_eq!((model.reach().left, model.reach().right), (flank, flank));
         assert_eq!(model.provenance.unread.len(), count * 8 * groups);

@@ -61,11 +61,6 @@ impl CpuEngine {
         })
     }
 
-    /// The instruction set that it runs.
-    pub fn isa(&self) -> Isa {
-        self.isa
-    }
-
     fn plans(&self) -> impl Iterator<Item = (&Graph, &Plan)> {
         self.members.iter().flatten().map(|(network, plan)| (&self.networks[*network], plan))
     }
