@@ -1,12 +1,14 @@
 //! Runs a network: one trait, an oracle (f64, the definition) and the CPU engine.
 
 pub mod cpu;
+mod edit;
 pub mod effective;
 mod encode;
 mod mix;
 pub mod oracle;
 
 pub use cpu::CpuEngine;
+pub use edit::{Edit, EditValues, Stretch, run_in_full};
 pub use effective::Effective;
 pub use oracle::Oracle;
 
@@ -59,4 +61,20 @@ pub trait Engine: Send + Sync {
         jobs: &[Job],
         after_each: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Vec<Values>>;
+
+    /// Runs every edit of every stretch alone, in parallel where the device can, and returns the
+    /// values before and after each, in order. What comes out of an edit depends on the model, its
+    /// own window and the letters that the window reads, never on the stretch around it or on the
+    /// other edits. `after_each` is called with the index of each finished stretch, from any
+    /// thread; its error stops the run.
+    ///
+    /// # Errors
+    /// What `after_each` returned.
+    fn run_edits(
+        &self,
+        stretches: &[Stretch],
+        after_each: &(dyn Fn(usize) -> Result<()> + Sync),
+    ) -> Result<Vec<Vec<EditValues>>> {
+        run_in_full(self, stretches, after_each)
+    }
 }

@@ -19,6 +19,7 @@ mod roman;
 pub mod sequence;
 mod source;
 mod text;
+pub mod variants;
 
 pub use annotation::{Annotation, Transcript, read_transcripts};
 pub use contigs::{ContigId, Contigs};
@@ -26,3 +27,4 @@ pub use interval::{Interval, Strand};
 pub use reference::{Reference, ReferenceInfo};
 pub use regions::{Region, RegionOptions, Regions, parse_region, read_bed};
 pub use resolver::Resolver;
+pub use variants::Variant;

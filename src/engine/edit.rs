@@ -1,0 +1,145 @@
+//! Edits of a sequence and the values before and after them: what variants ask of an engine.
+
+use super::{Engine, Job, Values};
+use crate::error::Result;
+use crate::network::{Reach, Span};
+
+/// A stretch of sequence and the edits to try on it, each alone. Coordinates are 0-based positions
+/// on the strand that is read.
+#[derive(Debug, Clone, Default)]
+pub struct Stretch {
+    /// Position of the first letter (absolute, for anchored blocks).
+    pub start: i64,
+    /// Letters 5' to 3' on that strand. They cover every edit, and the window of every edit
+    /// widened by the engine's reach.
+    pub letters: Vec<u8>,
+    /// What to change.
+    pub edits: Vec<Edit>,
+}
+
+/// One replacement of letters, and the outputs that are wanted around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Position of the first letter that is replaced, or before which letters are inserted.
+    pub start: i64,
+    /// How many letters are removed there.
+    pub removed: usize,
+    /// What takes their place.
+    pub inserted: Vec<u8>,
+    /// Output positions before the edit; after it, the window ends as many positions later as the
+    /// sequence has become longer.
+    pub window: Span,
+}
+
+impl Edit {
+    /// By how much the sequence becomes longer.
+    pub fn growth(&self) -> i64 {
+        self.inserted.len() as i64 - self.removed as i64
+    }
+
+    /// The output positions after the edit: those of the window before it, moved with the letters
+    /// behind the edit. Empty where the edit removes more than the window holds.
+    pub fn window_after(&self) -> Span {
+        let end = self.window.end + self.growth();
+        Span::new(self.window.start, end.max(self.window.start))
+    }
+}
+
+/// Values of the window of an edit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EditValues {
+    /// Of [`Edit::window`], on the sequence as it is.
+    pub reference: Values,
+    /// Of [`Edit::window_after`], on the edited sequence.
+    pub alternative: Values,
+}
+
+impl Stretch {
+    /// The job that computes an output range of the sequence as it is.
+    fn reference(&self, window: Span, reach: Reach) -> Job {
+        let from = (window.start - self.start) as usize - reach.left as usize;
+        let length = window.len() + (reach.left + reach.right) as usize;
+        let letters = self.letters[from..from + length].to_vec();
+        Job { start: window.start, length: window.len(), letters }
+    }
+
+    /// The job that computes the window of an edit on the edited sequence.
+    fn alternative(&self, edit: &Edit, reach: Reach) -> Job {
+        let window = edit.window_after();
+        let at = (edit.start - self.start) as usize;
+        let mut letters = self.letters[..at].to_vec();
+        letters.extend_from_slice(&edit.inserted);
+        letters.extend_from_slice(&self.letters[at + edit.removed..]);
+        Stretch { start: self.start, letters, edits: vec![] }.reference(window, reach)
+    }
+}
+
+/// Computes every window in full, before and after its edit: right for any engine, and the
+/// yardstick of faster ways.
+pub fn run_in_full(
+    engine: &(impl Engine + ?Sized),
+    stretches: &[Stretch],
+    after_each: &(dyn Fn(usize) -> Result<()> + Sync),
+) -> Result<Vec<Vec<EditValues>>> {
+    let reach = engine.reach();
+    let compute = |(index, stretch): (usize, &Stretch)| {
+        let pair =
+            |edit: &Edit| [stretch.reference(edit.window, reach), stretch.alternative(edit, reach)];
+        let jobs: Vec<Job> = stretch.edits.iter().flat_map(pair).collect();
+        let mut values = engine.run(&jobs, &|_| Ok(()))?.into_iter();
+        let mut next = || values.next().expect("values for every job");
+        let pairs = stretch
+            .edits
+            .iter()
+            .map(|_| EditValues { reference: next(), alternative: next() })
+            .collect();
+        after_each(index)?;
+        Ok(pairs)
+    };
+    stretches.iter().enumerate().map(compute).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Oracle;
+    use crate::model::testing::tiny_model;
+
+    #[test]
+    fn a_window_moves_with_the_letters_behind_its_edit() {
+        let edit = |removed, inserted: &[u8]| Edit {
+            start: 10,
+            removed,
+            inserted: inserted.to_vec(),
+            window: Span::new(5, 16),
+        };
+        assert_eq!(edit(1, b"A").window_after(), Span::new(5, 16));
+        assert_eq!(edit(1, b"ACG").window_after(), Span::new(5, 18));
+        assert_eq!(edit(9, b"A").window_after(), Span::new(5, 8));
+        assert_eq!(edit(99, b"A").window_after(), Span::new(5, 5));
+    }
+
+    #[test]
+    fn an_edit_gives_the_values_of_the_sequence_before_and_after_it() {
+        let model = tiny_model(1);
+        let engine = Oracle::new(&model, &model.tracks);
+        let reach = engine.reach();
+        let (left, right) = (reach.left as usize, reach.right as usize);
+        let letters = b"ACGTTGCAAGGCTTACGATCGGATTACAGCTAGCTAAGCT".to_vec();
+        let window = Span::new(100 + left as i64, 100 + left as i64 + 9);
+        let at = left + 4;
+        let edit = Edit { start: 100 + at as i64, removed: 3, inserted: b"TTTTT".to_vec(), window };
+        let stretch = Stretch { start: 100, letters: letters.clone(), edits: vec![edit] };
+        let values = engine.run_edits(&[stretch], &|_| Ok(())).unwrap().remove(0).remove(0);
+
+        let mut edited = letters.clone();
+        edited.splice(at..at + 3, *b"TTTTT");
+        let whole = |letters: &[u8], length: usize| {
+            let letters = letters[..length + left + right].to_vec();
+            let job = Job { start: window.start, length, letters };
+            engine.run(&[job], &|_| Ok(())).unwrap().remove(0)
+        };
+        assert_eq!(values.reference, whole(&letters, 9));
+        assert_eq!(values.alternative, whole(&edited, 11));
+    }
+}
