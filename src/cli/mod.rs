@@ -4,6 +4,7 @@
 
 mod args;
 mod design;
+mod engine;
 mod import;
 mod inspect;
 mod log;

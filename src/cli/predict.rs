@@ -1,9 +1,8 @@
 //! `atrous predict`: the main job, from FASTA and regions to tracks and tables.
 
 use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count};
+use super::engine::EngineArgs;
 use anyhow::Result;
-use atrous::engine::cpu::{CpuEngine, Isa};
-use atrous::engine::{Engine, Oracle};
 use atrous::genome::regions::{RegionOptions, Regions, whole_contigs, whole_reference};
 use atrous::genome::regions::{parse_region, read_bed};
 use atrous::genome::{Contigs, Resolver};
@@ -15,7 +14,7 @@ use atrous::predict::{Report, Request, Strands, predict};
 use atrous::track::Style;
 use atrous::track::number::Rounding;
 use atrous::{Error, Result as Checked};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -35,6 +34,9 @@ pub struct PredictArgs {
     output: OutputArgs,
     #[command(flatten)]
     engine: EngineArgs,
+    /// Bases per tile; memory grows with it, results never depend on it.
+    #[arg(long, value_name = "BASES", hide_short_help = true, help_heading = "Computing")]
+    tile: Option<NonZeroU64>,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -97,30 +99,6 @@ struct OutputArgs {
     resume: bool,
 }
 
-/// How it is computed.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Computing")]
-struct EngineArgs {
-    /// `cpu`, or `oracle`: plain f64 loops, slow, for checking.
-    #[arg(long, value_enum, default_value_t, value_name = "ENGINE")]
-    engine: EngineChoice,
-    /// Pin the instruction set, so that different processors give the same bytes: avx512, avx2 or
-    /// portable; default: auto, the best of this processor.
-    #[arg(long, value_name = "ISA", value_parser = str::parse::<Isa>)]
-    cpu_isa: Option<Isa>,
-    /// Bases per tile; memory grows with it, results never depend on it.
-    #[arg(long, value_name = "BASES", hide_short_help = true)]
-    tile: Option<NonZeroU64>,
-}
-
-/// What `--engine` offers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum EngineChoice {
-    #[default]
-    Cpu,
-    Oracle,
-}
-
 const EXAMPLES: &str = "\
 Examples:
   atrous predict -m model.safetensors -r hg38.fa.gz --regions genes.bed -o tracks.bedGraph.gz
@@ -139,7 +117,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let mut request = args.request(&chosen, threads);
     args.refuse_shared_outputs(&request)?;
     let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
-    let engine = args.engine.build(&chosen)?;
+    let engine = args.engine.build(&chosen.model, &chosen.tracks)?;
     let (mut reference, resolver) = args.reference.open()?;
     let regions = args.regions.read(&resolver)?;
     let skipped = skipped_by_reason(&regions);
@@ -188,7 +166,7 @@ impl PredictArgs {
                 min_value: self.output.min_value,
                 ..Style::default()
             },
-            tile: self.engine.tile.map(NonZeroU64::get),
+            tile: self.tile.map(NonZeroU64::get),
             threads,
             resume: self.output.resume,
             identity: self.model.identity(chosen),
@@ -252,21 +230,6 @@ impl RegionArgs {
             Some(bed) if bed == Path::new("-") => error.at(Path::new("standard input")),
             Some(bed) => error.at(bed),
             None => error,
-        }
-    }
-}
-
-impl EngineArgs {
-    fn build(&self, chosen: &Chosen) -> Checked<Box<dyn Engine>> {
-        let Chosen { model, tracks, .. } = chosen;
-        match (self.engine, self.cpu_isa) {
-            (EngineChoice::Cpu, isa) => {
-                Ok(Box::new(CpuEngine::new(model, tracks, isa.unwrap_or_else(Isa::best))?))
-            }
-            (EngineChoice::Oracle, None) => Ok(Box::new(Oracle::new(model, tracks))),
-            (EngineChoice::Oracle, Some(_)) => {
-                Err(Error::usage("--cpu-isa means nothing to --engine oracle"))
-            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Runs a network: one trait, an oracle (f64, the definition) and the CPU engine.
 
 pub mod cpu;
+mod device;
 mod edit;
 pub mod effective;
 mod encode;
@@ -8,6 +9,7 @@ mod mix;
 pub mod oracle;
 
 pub use cpu::CpuEngine;
+pub use device::{Device, Precision};
 pub use edit::{Edit, EditValues, Stretch, run_in_full};
 pub use effective::Effective;
 pub use oracle::Oracle;
