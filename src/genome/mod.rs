@@ -9,6 +9,7 @@ mod bed;
 mod bgzip;
 pub mod contigs;
 mod fasta_index;
+pub mod genes;
 mod index_check;
 pub mod interval;
 pub mod reference;
@@ -23,6 +24,7 @@ pub mod variants;
 
 pub use annotation::{Annotation, Transcript, read_transcripts};
 pub use contigs::{ContigId, Contigs};
+pub use genes::{Gene, Genes};
 pub use interval::{Interval, Strand};
 pub use reference::{Reference, ReferenceInfo};
 pub use regions::{Region, RegionOptions, Regions, parse_region, read_bed};

@@ -17,9 +17,29 @@ const LONGEST_LINE: u64 = 16 << 20;
 pub(crate) struct Lines {
     path: Arc<Path>,
     reader: Box<dyn BufRead>,
+    /// The line that was read last, without its line end.
     buffer: Vec<u8>,
     number: u64,
+    /// Whether that line ended in CRLF.
+    crlf: bool,
+    /// Whether that line is still to be given out.
+    ahead: bool,
 }
+
+/// A line of any bytes.
+#[allow(dead_code, reason = "variant files are read with it next")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Line<'a> {
+    /// Counted from 1.
+    pub(crate) number: u64,
+    /// Without the line end.
+    pub(crate) bytes: &'a [u8],
+    /// Whether it ended in CRLF.
+    pub(crate) crlf: bool,
+}
+
+/// What some editors put before UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Lines {
     /// Opens a file, or standard input for `-`.
@@ -56,7 +76,8 @@ impl Lines {
                 Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(all))))
             }
         };
-        Ok(Self { path: path.into(), reader, buffer: Vec::new(), number: 0 })
+        let path = path.into();
+        Ok(Self { path, reader, buffer: Vec::new(), number: 0, crlf: false, ahead: false })
     }
 
     /// The next line, counted from 1, without its line end (LF or CRLF).
@@ -64,6 +85,53 @@ impl Lines {
     /// # Errors
     /// A read failure, corrupt or truncated compression, a line that is not UTF-8 text.
     pub(crate) fn next(&mut self) -> Result<Option<(u64, &str)>> {
+        if !self.fill()? {
+            return Ok(None);
+        }
+        self.ahead = false;
+        self.text()
+    }
+
+    /// The next line, which stays the next one.
+    ///
+    /// # Errors
+    /// As [`Lines::next`].
+    pub(crate) fn peek(&mut self) -> Result<Option<(u64, &str)>> {
+        if !self.fill()? {
+            return Ok(None);
+        }
+        self.text()
+    }
+
+    #[allow(dead_code, reason = "variant files are read with it next")]
+    /// The next line as [`Lines::next`] gives it, but of any bytes.
+    ///
+    /// # Errors
+    /// A read failure, corrupt or truncated compression.
+    pub(crate) fn next_bytes(&mut self) -> Result<Option<Line<'_>>> {
+        if !self.fill()? {
+            return Ok(None);
+        }
+        self.ahead = false;
+        Ok(Some(Line { number: self.number, bytes: &self.buffer, crlf: self.crlf }))
+    }
+
+    /// The line in the buffer, if it is text.
+    fn text(&self) -> Result<Option<(u64, &str)>> {
+        match std::str::from_utf8(&self.buffer) {
+            Ok(line) => Ok(Some((self.number, line))),
+            Err(_) => Err(self
+                .error("not a text file")
+                .found("bytes that are not UTF-8")
+                .remedy("check that this is the file that you mean")),
+        }
+    }
+
+    /// Makes sure that the next line is in the buffer; false at the end of the file.
+    fn fill(&mut self) -> Result<bool> {
+        if self.ahead {
+            return Ok(true);
+        }
         self.buffer.clear();
         let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut self.buffer);
         let read = match read {
@@ -71,13 +139,15 @@ impl Lines {
             Err(e) => return Err(self.unreadable(e)),
         };
         if read == 0 {
-            return Ok(None);
+            return Ok(false);
         }
         self.number += 1;
+        self.crlf = false;
         if self.buffer.ends_with(b"\n") {
             self.buffer.pop();
             if self.buffer.ends_with(b"\r") {
                 self.buffer.pop();
+                self.crlf = true;
             }
         } else if read as u64 == LONGEST_LINE {
             return Err(self
@@ -85,23 +155,19 @@ impl Lines {
                 .expected(format!("at most {LONGEST_LINE} bytes"))
                 .remedy("check that this is the file that you mean"));
         }
-        let mut line = self.buffer.as_slice();
         if self.number == 1 {
-            if line.starts_with(&[0xff, 0xfe]) || line.starts_with(&[0xfe, 0xff]) {
+            if self.buffer.starts_with(&[0xff, 0xfe]) || self.buffer.starts_with(&[0xfe, 0xff]) {
                 return Err(self
                     .error("UTF-16 text")
                     .expected("UTF-8")
                     .remedy("convert it: `iconv -f UTF-16 -t UTF-8 IN > OUT`"));
             }
-            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+            if self.buffer.starts_with(BYTE_ORDER_MARK) {
+                self.buffer.drain(..BYTE_ORDER_MARK.len());
+            }
         }
-        match std::str::from_utf8(line) {
-            Ok(line) => Ok(Some((self.number, line))),
-            Err(_) => Err(self
-                .error("not a text file")
-                .found("bytes that are not UTF-8")
-                .remedy("check that this is the file that you mean")),
-        }
+        self.ahead = true;
+        Ok(true)
     }
 
     /// The file's name for messages.

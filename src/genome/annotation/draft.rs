@@ -4,7 +4,8 @@ use super::super::Strand;
 use super::super::text::Lines;
 use super::row::{Format, Part, Row};
 use crate::error::{Error, Result};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// A feature that may turn out to be a transcript or a gene: its own rows and those of its parts,
 /// as far as read. Coordinates are 0-based, half-open.
@@ -16,6 +17,11 @@ pub(super) struct Draft {
     pub(super) parents: Vec<String>,
     /// The name of the gene by this feature's own row.
     pub(super) gene: Option<String>,
+    /// GTF: the identifier of the gene.
+    pub(super) gene_id: Option<String>,
+    pub(super) tags: Vec<Arc<str>>,
+    /// Bases of its `CDS` rows.
+    pub(super) coding_bases: u64,
     /// Index of [`Drafts::contigs`].
     pub(super) contig: usize,
     pub(super) strand: Option<Strand>,
@@ -35,13 +41,16 @@ impl Draft {
         !(self.exons.is_empty() && self.coding.is_empty() && self.introns.is_empty())
     }
 
-    fn add(&mut self, part: Part, span: Option<(u64, u64)>) {
+    fn add(&mut self, part: Part, row: &Row) {
+        if row.kind == "CDS" {
+            self.coding_bases += row.span.map_or(0, |(start, end)| end - start);
+        }
         let list = match part {
             Part::Exon => &mut self.exons,
             Part::Coding => &mut self.coding,
             Part::Intron => &mut self.introns,
         };
-        list.extend(span);
+        list.extend(row.span);
     }
 
     fn widen(&mut self, span: Option<(u64, u64)>) {
@@ -60,6 +69,8 @@ pub(super) struct Drafts {
     list: Vec<Draft>,
     by_key: HashMap<String, usize>,
     contig_index: HashMap<String, usize>,
+    /// Every tag once; drafts share them.
+    tags: HashSet<Arc<str>>,
 }
 
 impl Drafts {
@@ -99,7 +110,7 @@ impl Drafts {
                 }
                 (Format::Gff3, Some(part)) => {
                     for parent in &row.parents {
-                        drafts.draft(parent.clone(), parent, &row, number).add(part, row.span);
+                        drafts.draft(parent.clone(), parent, &row, number).add(part, &row);
                     }
                 }
                 (Format::Gff3, None) => drafts.add_feature(&row, number),
@@ -138,15 +149,17 @@ impl Drafts {
         self.list.iter().filter_map(|d| d.kind.as_deref()).collect::<BTreeSet<_>>().into_iter()
     }
 
-    /// The name of a transcript's gene, else its identifier, else that of the transcript.
-    pub(super) fn gene_of<'a>(&'a self, transcript: &'a Draft) -> &'a str {
+    /// Identifier and name of a transcript's gene; a gene without a name has its identifier for
+    /// one, and a transcript without a gene is its own.
+    pub(super) fn gene_of<'a>(&'a self, transcript: &'a Draft) -> (&'a str, &'a str) {
         let parent = transcript.parents.first();
         let parent = parent.and_then(|id| self.by_key.get(id)).map(|index| &self.list[*index]);
-        let named = match parent {
-            Some(parent) => parent.gene.as_ref().or(Some(&parent.id)),
-            None => transcript.gene.as_ref(),
+        let (id, name) = match parent {
+            Some(parent) => (Some(&parent.id), parent.gene.as_ref()),
+            None => (transcript.gene_id.as_ref(), transcript.gene.as_ref()),
         };
-        named.unwrap_or(&transcript.id)
+        let name = name.or(id).unwrap_or(&transcript.id);
+        (id.unwrap_or(&transcript.id), name)
     }
 
     /// A GFF3 feature that is no part; without an ID nothing can belong to it.
@@ -155,8 +168,10 @@ impl Drafts {
             self.contig(&row.contig);
             return;
         };
+        let tags = self.shared(&row.tags);
         let draft = self.draft(id.clone(), id, row, line);
         if draft.kind.is_none() {
+            draft.tags = tags;
             draft.kind = Some(row.kind.clone());
             draft.parents.clone_from(&row.parents);
             draft.gene.clone_from(&row.gene);
@@ -180,9 +195,15 @@ impl Drafts {
         // Some files give one transcript several places and the same identifier.
         let strand = row.strand.map_or('.', Strand::symbol);
         let key = format!("{id}\t{}\t{strand}", row.contig);
+        let tags = self.shared(&row.tags);
         let draft = self.draft(key, id, row, line);
+        for tag in tags {
+            if !draft.tags.contains(&tag) {
+                draft.tags.push(tag);
+            }
+        }
         match part {
-            Some(part) => draft.add(part, row.span),
+            Some(part) => draft.add(part, row),
             None => {
                 draft.kind = Some(row.kind.clone());
                 draft.line = line;
@@ -193,7 +214,23 @@ impl Drafts {
         if draft.gene.is_none() {
             draft.gene.clone_from(&row.gene);
         }
+        if draft.gene_id.is_none() {
+            draft.gene_id.clone_from(&row.gene_id);
+        }
         Ok(())
+    }
+
+    /// Tags without a copy of their own: a file has few, and many rows.
+    fn shared(&mut self, tags: &[String]) -> Vec<Arc<str>> {
+        let mut share = |tag: &String| match self.tags.get(tag.as_str()) {
+            Some(tag) => Arc::clone(tag),
+            None => {
+                let tag: Arc<str> = tag.as_str().into();
+                self.tags.insert(Arc::clone(&tag));
+                tag
+            }
+        };
+        tags.iter().map(&mut share).collect()
     }
 
     /// The draft of this key, made if it is new, after a look at where the row lies.

@@ -54,13 +54,22 @@ pub(super) fn of(draft: &Draft) -> Option<(Vec<(u64, u64)>, Rule)> {
 }
 
 /// Stretches by position, joined where they overlap or where no intron fits between them.
-fn join(stretches: &[(u64, u64)]) -> Vec<(u64, u64)> {
+pub(in crate::genome) fn join(stretches: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    join_closer_than(SHORTEST_INTRON, stretches)
+}
+
+/// Stretches by position, joined only where they overlap.
+pub(in crate::genome) fn without_overlaps(stretches: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    join_closer_than(0, stretches)
+}
+
+fn join_closer_than(gap: u64, stretches: &[(u64, u64)]) -> Vec<(u64, u64)> {
     let mut sorted = stretches.to_vec();
     sorted.sort_unstable();
     let mut joined: Vec<(u64, u64)> = Vec::with_capacity(sorted.len());
     for (start, end) in sorted {
         match joined.last_mut() {
-            Some(last) if start < last.1 + SHORTEST_INTRON => last.1 = last.1.max(end),
+            Some(last) if start < last.1 + gap => last.1 = last.1.max(end),
             _ => joined.push((start, end)),
         }
     }
@@ -103,5 +112,6 @@ mod tests {
         // CDS 10-20 and its UTRs 0-10 and 23-30; the gap of 3 is no intron, that of 4 is one.
         assert_eq!(join(&[(10, 20), (23, 30), (0, 10), (34, 40)]), [(0, 30), (34, 40)]);
         assert_eq!(join(&[(0, 50), (10, 20)]), [(0, 50)]);
+        assert_eq!(without_overlaps(&[(9, 12), (0, 5), (4, 9)]), [(0, 9), (9, 12)]);
     }
 }

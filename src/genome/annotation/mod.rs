@@ -1,7 +1,7 @@
 //! Gene models: the exons of transcripts from GFF3 and GTF files (formats.md 6).
 
 mod draft;
-mod exons;
+pub(super) mod exons;
 mod row;
 
 use super::text::Lines;
@@ -11,6 +11,7 @@ use draft::Drafts;
 use exons::Rule;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A transcript and its exons.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,12 @@ pub struct Transcript {
     pub id: String,
     /// Name of its gene, or the gene's identifier, or its own where the file names no gene.
     pub gene: String,
+    /// Identifier of its gene, or its own where the file names no gene.
+    pub gene_id: String,
+    /// What the file says about its standing, such as `basic` or `MANE_Select`.
+    pub tags: Vec<Arc<str>>,
+    /// Bases of coding sequence; 0 where the file has none.
+    pub coding: u64,
     /// Which contig of the reference.
     pub contig: ContigId,
     /// The strand that is transcribed.
@@ -71,8 +78,17 @@ pub fn read_transcripts(
     resolver: &Resolver,
     types: Option<&[String]>,
 ) -> Result<Annotation> {
-    let drafts = Drafts::read(Lines::open(path)?)?;
-    build(&drafts, path, resolver, types)
+    read_lines(Lines::open(path)?, resolver, types)
+}
+
+/// [`read_transcripts`] from lines that are open already.
+pub(super) fn read_lines(
+    lines: Lines,
+    resolver: &Resolver,
+    types: Option<&[String]>,
+) -> Result<Annotation> {
+    let path = lines.path().clone();
+    build(&Drafts::read(lines)?, &path, resolver, types)
 }
 
 fn build(
@@ -114,10 +130,13 @@ fn build(
                 .expected(format!("at most {length}, the length of contig `{name}`"))
                 .remedy("use the annotation of the reference's own assembly"));
         }
-        let gene = drafts.gene_of(draft).to_owned();
+        let (gene_id, gene) = drafts.gene_of(draft);
         annotation.transcripts.push(Transcript {
             id: draft.id.clone(),
-            gene,
+            gene: gene.to_owned(),
+            gene_id: gene_id.to_owned(),
+            tags: draft.tags.clone(),
+            coding: draft.coding_bases,
             contig,
             strand,
             exons,

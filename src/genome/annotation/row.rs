@@ -64,6 +64,9 @@ pub(super) struct Row {
     pub(super) parents: Vec<String>,
     /// The gene's name as this row has it. GTF: else `gene_id`.
     pub(super) gene: Option<String>,
+    /// GTF: `gene_id`.
+    pub(super) gene_id: Option<String>,
+    pub(super) tags: Vec<String>,
 }
 
 impl Row {
@@ -108,6 +111,7 @@ impl Row {
             id: joined(&attributes, "ID")?,
             parents: values(&attributes, "Parent")?,
             gene: first_of(&attributes, &gene)?,
+            tags: values(&attributes, "tag")?,
             ..Self::columns(&record)?
         })
     }
@@ -122,6 +126,8 @@ impl Row {
             id: joined(&attributes, "transcript_id")?.filter(|id| !id.is_empty()),
             parents: Vec::new(),
             gene: first_of(&attributes, &["gene_name", "gene_id"])?,
+            gene_id: first_of(&attributes, &["gene_id"])?,
+            tags: values(&attributes, "tag")?,
             ..Self::columns(&record)?
         })
     }
@@ -146,6 +152,8 @@ impl Row {
             id: None,
             parents: Vec::new(),
             gene: None,
+            gene_id: None,
+            tags: Vec::new(),
         })
     }
 }
@@ -177,9 +185,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn svec(list: &[&str]) -> Vec<String> {
+        list.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
     fn gff3_rows_know_their_parents_and_percent_codes() {
-        let line = "chr1\tx\tmRNA\t11\t20\t.\t-\t.\tID=t%3B1; Parent=g1,g2;Name=a%20b";
+        let line = "chr1\tx\tmRNA\t11\t20\t.\t-\t.\tID=t%3B1; Parent=g1,g2;Name=a%20b;tag=c,d";
         assert_eq!(Format::of(line), Format::Gff3);
         let row = Row::parse(line, Format::Gff3).unwrap();
         assert_eq!(
@@ -187,7 +199,7 @@ mod tests {
             ("chr1", Some((10, 20)), Some(Strand::Minus))
         );
         assert_eq!((row.id.as_deref(), row.gene.as_deref()), (Some("t;1"), Some("a b")));
-        assert_eq!(row.parents, ["g1", "g2"]);
+        assert_eq!((row.parents, row.tags), (svec(&["g1", "g2"]), svec(&["c", "d"])));
         let region = Row::parse("chr1\tx\tregion\t0\t20\t.\t.\t.\t.", Format::Gff3).unwrap();
         assert_eq!((region.span, region.strand, region.id), (None, None, None));
     }
@@ -199,7 +211,8 @@ mod tests {
         assert_eq!(Format::of(line), Format::Gtf);
         let row = Row::parse(line, Format::Gtf).unwrap();
         assert_eq!((row.id.as_deref(), row.gene.as_deref()), (Some("T"), Some("G")));
-        assert_eq!(row.span, Some((4, 9)));
+        assert_eq!((row.span, row.gene_id.as_deref()), (Some((4, 9)), Some("G")));
+        assert_eq!(row.tags, ["a", "b"]);
     }
 
     #[test]
