@@ -43,6 +43,7 @@ fn model(graph: Graph) -> Model {
         tracks: (1..graph.output_channels()).map(track).collect(),
         networks: vec![graph],
         members: vec![Member { name: "m".into(), network: 0, weights }],
+        scheme: None,
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: "atrous".into(),

@@ -78,6 +78,7 @@ pub fn motif_finder(name: &str, rates: [usize; 3]) -> Result<Model> {
             default: true,
             sources: vec![Source { member: 0, channel: 0 }],
         }],
+        scheme: None,
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: "atrous".into(),

@@ -97,6 +97,7 @@ fn model_of(graph: &Graph, weights: Weights) -> Model {
         networks: vec![graph.clone()],
         members: vec![Member { name: "m".into(), network: 0, weights }],
         tracks: channels.map(track).collect(),
+        scheme: None,
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: "atrous".into(),

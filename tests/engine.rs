@@ -131,6 +131,7 @@ fn model_of(graphs: Vec<(Graph, Weights)>) -> Model {
         networks,
         members: weights.into_iter().enumerate().map(member).collect(),
         tracks: (0..channels).map(track).collect(),
+        scheme: None,
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: "atrous".into(),

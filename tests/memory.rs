@@ -32,6 +32,7 @@ fn model() -> Model {
             default: true,
             sources: vec![Source { member: 0, channel: 2 }],
         }],
+        scheme: None,
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: "atrous".into(),

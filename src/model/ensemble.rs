@@ -65,6 +65,12 @@ impl Model {
             };
             return differ("tracks", text(other), text(self));
         }
+        // Files of older versions do not say it; like tracks then mean the same.
+        if let (Some(own), Some(others)) = (&self.scheme, &other.scheme)
+            && own != others
+        {
+            return differ("scoring scheme", others.to_string(), own.to_string());
+        }
         Ok(())
     }
 
@@ -94,6 +100,7 @@ impl Model {
                 source
             }));
         }
+        self.scheme = self.scheme.take().or(other.scheme);
         self.name = format!("{}+{}", self.name, other.name);
         let provenance = &mut self.provenance;
         if provenance.licence != other.provenance.licence {

@@ -5,7 +5,7 @@
 //! nothing else is. Nothing in a model file is ever executed.
 
 use super::bytes::FileBytes;
-use super::{Member, Model, Provenance, Tensor, Track, UnknownBase, Weights, float, json};
+use super::{Member, Model, Provenance, Scheme, Tensor, Track, UnknownBase, Weights, float, json};
 use crate::error::{Error, Result};
 use crate::network::Graph;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, View};
@@ -46,6 +46,9 @@ struct Document {
     letters: String,
     unknown_base: UnknownBase,
     tracks: Vec<Track>,
+    /// Absent in files of models that score no variants, and in those before version 0.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    effect: Option<Scheme>,
     members: Vec<MemberEntry>,
     networks: Vec<Graph>,
     provenance: Provenance,
@@ -71,6 +74,7 @@ pub fn write(model: &Model, out: &mut dyn Write) -> Result<()> {
         letters: LETTERS.to_string(),
         unknown_base: model.unknown_base,
         tracks: model.tracks.clone(),
+        effect: model.scheme.clone(),
         members: model
             .members
             .iter()
@@ -161,6 +165,7 @@ pub fn parse(bytes: &[u8]) -> Result<Model> {
         networks: document.networks,
         members,
         tracks: document.tracks,
+        scheme: document.effect,
         unknown_base: document.unknown_base,
         provenance: document.provenance,
     };

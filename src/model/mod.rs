@@ -7,6 +7,7 @@ mod float;
 pub mod import;
 mod json;
 pub mod pwm;
+mod scheme;
 mod select;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use file::Loaded;
+pub use scheme::Scheme;
 
 /// A dense array of f32 in C order.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,6 +131,8 @@ pub struct Model {
     pub members: Vec<Member>,
     /// The outputs.
     pub tracks: Vec<Track>,
+    /// How its tracks become scores of variants, where they can.
+    pub scheme: Option<Scheme>,
     /// How unknown letters are read.
     pub unknown_base: UnknownBase,
     /// Where it comes from.

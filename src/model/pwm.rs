@@ -201,6 +201,7 @@ impl SplicePwm {
                     sources: vec![Source { member: 0, channel }],
                 })
                 .collect(),
+            scheme: None,
             unknown_base: UnknownBase::Zero,
             provenance,
         })

@@ -73,6 +73,7 @@ pub(crate) fn tiny_model(seed: u64) -> Model {
             track(1, "acceptor", &[0, 1]),
             track(2, "donor", &[1]),
         ],
+        scheme: None,
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: "atrous".to_string(),

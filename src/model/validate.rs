@@ -20,6 +20,9 @@ impl Model {
             }
             self.validate_track(track)?;
         }
+        if let Some(fault) = self.scheme.as_ref().and_then(|s| s.fault(&self.tracks)) {
+            return Err(Error::new(fault));
+        }
         if !self.tracks.iter().any(|track| track.default) {
             return Err(Error::new("no track of the model is marked as default"));
         }

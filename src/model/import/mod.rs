@@ -20,7 +20,7 @@ mod trunk;
 use super::bytes::FileBytes;
 use super::ensemble::unused_name;
 use super::{
-    Member, Model, Provenance, Source, SourceFile, Track, TrackStrand, UnknownBase, Weights,
+    Member, Model, Provenance, Scheme, Source, SourceFile, Track, TrackStrand, UnknownBase, Weights,
 };
 use crate::error::{Error, Result};
 use crate::network::Graph;
@@ -146,8 +146,29 @@ pub fn import(family: FamilyChoice, files: &[PathBuf], options: &ImportOptions) 
     }
     ranked.sort_by_key(|(rank, _)| *rank);
     model.tracks = ranked.into_iter().map(|(_, track)| track).collect();
+    model.scheme = scheme(family, &model.tracks);
     model.validate()?;
     Ok(model)
+}
+
+/// How the family scores variants, where the files have the tracks for it: splice sites of SpliceAI
+/// and OpenSpliceAI; of Pangolin P(splice) of each tissue, or usage where there is no such track.
+fn scheme(family: Family, tracks: &[Track]) -> Option<Scheme> {
+    let named = |name: &str| tracks.iter().any(|track| track.name == name);
+    match family {
+        Family::SpliceAi | Family::OpenSpliceAi => (named("acceptor") && named("donor"))
+            .then(|| Scheme::SpliceDelta { acceptor: "acceptor".into(), donor: "donor".into() }),
+        Family::Pangolin => {
+            let of_unit = |unit: &str| -> Vec<String> {
+                let chosen = tracks.iter().filter(|track| track.unit == unit);
+                chosen.map(|track| track.name.clone()).collect()
+            };
+            let sites = of_unit(pangolin::SITE_UNIT);
+            let tracks = if sites.is_empty() { of_unit(pangolin::USAGE_UNIT) } else { sites };
+            (!tracks.is_empty()).then_some(Scheme::SpliceUsage { tracks })
+        }
+        Family::TranslationAi => None,
+    }
 }
 
 /// One member, read and checked.
@@ -321,6 +342,7 @@ fn empty(
         networks: Vec::new(),
         members: Vec::new(),
         tracks: Vec::new(),
+        scheme: None,
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: family.to_string(),

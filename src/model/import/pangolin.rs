@@ -14,6 +14,9 @@ const EPSILON: f64 = 1e-5;
 const UNITS_PER_GROUP: usize = 4;
 /// Heads in head order, two per tissue: P(splice), then usage.
 const TISSUES: [&str; 4] = ["heart", "liver", "brain", "testis"];
+/// Units of the two tracks of a tissue.
+pub(super) const SITE_UNIT: &str = "probability";
+pub(super) const USAGE_UNIT: &str = "usage";
 const HEADS: usize = 2 * TISSUES.len();
 
 /// A tensor that only this family has.
@@ -59,7 +62,7 @@ fn track(head: usize) -> TrackOutput {
     if reads_usage(head) {
         TrackOutput {
             name: format!("{tissue}_usage"),
-            unit: "usage",
+            unit: USAGE_UNIT,
             description: format!(
                 "Fraction of transcripts that use a splice site here, in {tissue}"
             ),
@@ -70,7 +73,7 @@ fn track(head: usize) -> TrackOutput {
     } else {
         TrackOutput {
             name: tissue.to_string(),
-            unit: "probability",
+            unit: SITE_UNIT,
             description: format!("P(splice): probability of a splice site, in {tissue}"),
             default: true,
             channel: 1,
