@@ -2,14 +2,14 @@
 
 use super::Isa;
 use super::elementwise::{self, Rows};
-use super::kernel::{self, Pass, Scratch};
+use super::kernel::{Pass, Scratch};
 use super::plan::{Home, Operation, Plan, Source, Step};
 use crate::engine::mix::Output;
 use crate::network::graph::INPUT_CHANNELS;
 use crate::network::{Graph, NodeId, Span};
 
-/// Rows that go through a step together: a multiple of every kernel's row block, few enough that
-/// 32 channels stay in the first-level cache.
+/// Rows that go through elementwise operations together: few enough that 32 channels stay in the
+/// first-level cache.
 const ROWS: usize = 240;
 
 /// Buffers that are used again from job to job.
@@ -68,10 +68,8 @@ impl Step {
     /// How many positions are computed at a time.
     fn rows_at_once(&self) -> usize {
         match &self.source {
-            Source::Conv { spectral: Some(spectral), .. } => {
-                spectral.blocks_at_once() * spectral.block()
-            }
-            _ => ROWS,
+            Source::Conv { convolution, .. } => convolution.rows_at_once(),
+            Source::Rows(_) => ROWS,
         }
     }
 }
@@ -116,22 +114,11 @@ impl Memory<'_> {
     /// The rows of a step before its operations.
     fn fill(&self, isa: Isa, step: &Step, block: Span, rows: &mut [f32], scratch: &mut Scratch) {
         match &step.source {
-            Source::Conv { input, packed, spectral, dilation, left } => {
-                let (dilation, count) = (*dilation, block.len());
+            Source::Conv { input, convolution, left } => {
                 let from = self.rows(*input, block.start - *left as i64);
-                let pass = Pass {
-                    input: from.values,
-                    input_stride: from.stride,
-                    dilation,
-                    rows: count,
-                    output: rows,
-                };
-                match spectral {
-                    Some(spectral) => {
-                        kernel::convolve_blocks(isa, spectral, packed, pass, scratch);
-                    }
-                    None => kernel::convolve(isa, packed, pass),
-                }
+                let (input, input_stride) = (from.values, from.stride);
+                let pass = Pass { input, input_stride, rows: block.len(), output: rows };
+                convolution.compute(isa, pass, scratch);
             }
             Source::Rows(inputs) => {
                 rows.fill(0.0);

@@ -10,9 +10,10 @@
 //! imaginary part, so that one complex transform serves two channels. Per frequency the tiles are
 //! multiplied with a complex 32 x 32 matrix, then transformed back.
 
-use super::simd::Lanes;
+use super::packed::{Packed, padded};
+use super::simd::{self, Lanes, Work};
 use super::transform::{Stage, finish, tangle, transform, twiddles, untangle};
-use super::{Isa, Packed, Pass};
+use super::{Isa, Pass, direct};
 use std::f64::consts::TAU;
 
 /// Channels in and out, padded.
@@ -66,9 +67,8 @@ fn cost(points: usize, taps: usize) -> Option<usize> {
 
 impl Spectral {
     /// Spectra of the weights, where transforms are expected to be faster than the direct kernel.
-    pub fn new(packed: &Packed, dilation: usize, channels: usize) -> Option<Self> {
-        let narrow = |channels: usize| super::padded(channels) == CHANNELS;
-        if !narrow(packed.inputs) || !narrow(channels) {
+    pub fn new(packed: &Packed, dilation: usize) -> Option<Self> {
+        if padded(packed.inputs) != CHANNELS || packed.stride != CHANNELS {
             return None;
         }
         let taps = packed.taps;
@@ -139,6 +139,11 @@ impl Spectral {
         self.outputs() * self.dilation
     }
 
+    /// First row of a tile, in the input as in the output.
+    fn first_row(&self, tile: usize) -> usize {
+        tile / self.dilation * self.block() + tile % self.dilation
+    }
+
     /// Blocks that are best computed together.
     pub fn blocks_at_once(&self) -> usize {
         TILES.div_ceil(self.dilation)
@@ -164,74 +169,107 @@ pub struct Scratch {
 }
 
 /// Computes the whole blocks of a pass: `pass.rows` is a multiple of [`Spectral::block`].
-/// `packed` serves the tiles whose numbers are too large for transforms.
+/// `packed` holds the same weights; it serves the tiles whose numbers are too large for transforms.
 ///
-/// # Safety
-/// The processor has the instruction set of `V` (and of `isa`), and the pass fits its buffers.
-#[inline(always)]
-pub unsafe fn convolve<V: Lanes, const MR: usize, const NV: usize>(
+/// # Panics
+/// When the slices are shorter than the pass says, or the processor lacks the instruction set.
+pub fn convolve(
     isa: Isa,
     spectral: &Spectral,
     packed: &Packed,
-    pass: Pass<'_>,
+    mut pass: Pass<'_>,
     scratch: &mut Scratch,
 ) {
-    let Spectral { points, dilation, .. } = *spectral;
-    let (outputs, block) = (spectral.outputs(), spectral.block());
-    let tiles = pass.rows / block * dilation;
-    for half in &mut scratch.points {
-        half.resize(points * CHANNELS, 0.0);
+    if pass.rows == 0 {
+        return;
     }
-    scratch.spectra.resize((points / 2 + 1) * tiles * ROW, 0.0);
+    assert!(pass.fits(packed, spectral.dilation, CHANNELS), "a pass lies inside its buffers");
     scratch.too_loud.clear();
-    let [a, b] = &mut scratch.points;
-    let (a, b) = (a.as_mut_ptr(), b.as_mut_ptr());
-    let step = dilation * pass.input_stride;
-    // first row of a tile, in the input as in the output
-    let first_row = |tile: usize| tile / dilation * block + tile % dilation;
-    // SAFETY: `fits` covers all input rows of the taps of all output rows, which are those of the
-    // tiles; spectra hold all frequencies of all tiles; a and b hold all points.
-    unsafe {
-        for tile in 0..tiles {
-            let input = pass.input.as_ptr().add(first_row(tile) * pass.input_stride);
-            gather::<V>(input, step, &spectral.balance, b, points);
-            let energy = energy::<V>(b, points);
-            scratch.too_loud.push(energy.is_nan() || energy > spectral.largest_energy);
-            let z = transform::<V>(&spectral.twiddles, b, a, points);
-            untangle::<V>(z, points, scratch.spectra.as_mut_ptr().add(tile * ROW), tiles * ROW);
-        }
-        for frequency in 0..=points / 2 {
-            let weights = spectral.weights.as_ptr().add(frequency * CHANNELS * ROW);
-            let rows = scratch.spectra.as_mut_ptr().add(frequency * tiles * ROW);
-            let mut tile = 0;
-            while tile + MR <= tiles {
-                multiply::<V, MR, NV>(rows.add(tile * ROW), weights);
-                tile += MR;
-            }
-            while tile < tiles {
-                multiply::<V, 1, NV>(rows.add(tile * ROW), weights);
-                tile += 1;
-            }
-        }
-        for tile in 0..tiles {
-            if scratch.too_loud[tile] {
-                continue;
-            }
-            tangle::<V>(scratch.spectra.as_ptr().add(tile * ROW), tiles * ROW, a, points);
-            let z = transform::<V>(&spectral.twiddles, a, b, points);
-            let output = pass.output.as_mut_ptr().add(first_row(tile) * CHANNELS);
-            finish::<V>(z, &spectral.bias, output, dilation * CHANNELS, outputs);
+    simd::run(isa, Transforms { spectral, pass: &mut pass, scratch });
+    let (outputs, step) = (spectral.outputs(), spectral.dilation * pass.input_stride);
+    let tiles = 0..scratch.too_loud.len();
+    for tile in tiles.filter(|&tile| scratch.too_loud[tile]) {
+        scratch.direct.resize(outputs * CHANNELS, 0.0);
+        let input = &pass.input[spectral.first_row(tile) * pass.input_stride..];
+        let output = &mut scratch.direct;
+        let rows = Pass { input, input_stride: step, rows: outputs, output };
+        direct::convolve(isa, packed, 1, rows);
+        for (t, row) in scratch.direct.chunks_exact(CHANNELS).enumerate() {
+            let to = (spectral.first_row(tile) + t * spectral.dilation) * CHANNELS;
+            pass.output[to..to + CHANNELS].copy_from_slice(row);
         }
     }
-    for tile in (0..tiles).filter(|&tile| scratch.too_loud[tile]) {
-        scratch.direct.resize(outputs * CHANNELS, 0.0);
-        let input = &pass.input[first_row(tile) * pass.input_stride..];
-        let direct = &mut scratch.direct;
-        let rows = Pass { input, input_stride: step, dilation: 1, rows: outputs, output: direct };
-        super::convolve(isa, packed, rows);
-        for (t, row) in scratch.direct.chunks_exact(CHANNELS).enumerate() {
-            let to = (first_row(tile) + t * dilation) * CHANNELS;
-            pass.output[to..to + CHANNELS].copy_from_slice(row);
+}
+
+/// Whole blocks of a pass that fits its buffers.
+struct Transforms<'a, 'p> {
+    spectral: &'a Spectral,
+    pass: &'a mut Pass<'p>,
+    scratch: &'a mut Scratch,
+}
+
+impl Work for Transforms<'_, '_> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        // SAFETY: passed on.
+        unsafe {
+            match V::WIDTH {
+                16 => self.blocks::<V, 6, 2>(),
+                _ => self.blocks::<V, 2, 2>(),
+            }
+        }
+    }
+}
+
+impl Transforms<'_, '_> {
+    /// # Safety
+    /// As for [`Work::run`], and the pass fits.
+    #[inline(always)]
+    unsafe fn blocks<V: Lanes, const MR: usize, const NV: usize>(self) {
+        let Self { spectral, pass, scratch } = self;
+        let Spectral { points, dilation, .. } = *spectral;
+        let outputs = spectral.outputs();
+        let tiles = pass.rows / outputs;
+        for half in &mut scratch.points {
+            half.resize(points * CHANNELS, 0.0);
+        }
+        scratch.spectra.resize((points / 2 + 1) * tiles * ROW, 0.0);
+        let [a, b] = &mut scratch.points;
+        let (a, b) = (a.as_mut_ptr(), b.as_mut_ptr());
+        let step = dilation * pass.input_stride;
+        // SAFETY: `fits` covers all input rows of the taps of all output rows, which are those of the
+        // tiles; spectra hold all frequencies of all tiles; a and b hold all points.
+        unsafe {
+            for tile in 0..tiles {
+                let input = pass.input.as_ptr().add(spectral.first_row(tile) * pass.input_stride);
+                gather::<V>(input, step, &spectral.balance, b, points);
+                let energy = energy::<V>(b, points);
+                scratch.too_loud.push(energy.is_nan() || energy > spectral.largest_energy);
+                let z = transform::<V>(&spectral.twiddles, b, a, points);
+                untangle::<V>(z, points, scratch.spectra.as_mut_ptr().add(tile * ROW), tiles * ROW);
+            }
+            for frequency in 0..=points / 2 {
+                let weights = spectral.weights.as_ptr().add(frequency * CHANNELS * ROW);
+                let rows = scratch.spectra.as_mut_ptr().add(frequency * tiles * ROW);
+                let mut tile = 0;
+                while tile + MR <= tiles {
+                    multiply::<V, MR, NV>(rows.add(tile * ROW), weights);
+                    tile += MR;
+                }
+                while tile < tiles {
+                    multiply::<V, 1, NV>(rows.add(tile * ROW), weights);
+                    tile += 1;
+                }
+            }
+            for tile in 0..tiles {
+                if scratch.too_loud[tile] {
+                    continue;
+                }
+                tangle::<V>(scratch.spectra.as_ptr().add(tile * ROW), tiles * ROW, a, points);
+                let z = transform::<V>(&spectral.twiddles, a, b, points);
+                let output = pass.output.as_mut_ptr().add(spectral.first_row(tile) * CHANNELS);
+                finish::<V>(z, &spectral.bias, output, dilation * CHANNELS, outputs);
+            }
         }
     }
 }

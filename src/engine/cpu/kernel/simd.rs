@@ -1,7 +1,38 @@
 //! One vector register of each instruction set, so that a kernel is written once.
 //!
 //! Every function is `#[inline(always)]`: a kernel becomes vector code when the function with the
-//! matching `#[target_feature]` inlines it (see `super::on`).
+//! matching `#[target_feature]` inlines it (see [`run`]).
+
+use super::Isa;
+
+/// A kernel with its arguments, written once for registers of any instruction set.
+pub trait Work {
+    /// Does it. Implementations are `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// The processor has the instruction set of `V`.
+    unsafe fn run<V: Lanes>(self);
+}
+
+/// Does work with the registers of an instruction set.
+///
+/// # Panics
+/// When the processor lacks it.
+pub fn run(isa: Isa, work: impl Work) {
+    assert!(isa.is_available());
+    // SAFETY: the processor has the instruction set.
+    unsafe {
+        match isa {
+            Isa::Portable => work.run::<Portable>(),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => x86::on_avx2(work),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => x86::on_avx512(work),
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx2 | Isa::Avx512 => unreachable!("not available"),
+        }
+    }
+}
 
 /// A register of [`Lanes::WIDTH`] numbers.
 ///
@@ -80,8 +111,24 @@ impl Lanes for Portable {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Lanes;
+    use super::{Lanes, Work};
     use std::arch::x86_64::*;
+
+    /// # Safety
+    /// The processor has AVX2 and FMA.
+    #[target_feature(enable = "avx2,fma")]
+    pub unsafe fn on_avx2(work: impl Work) {
+        // SAFETY: passed on.
+        unsafe { work.run::<__m256>() }
+    }
+
+    /// # Safety
+    /// The processor has AVX-512F.
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    pub unsafe fn on_avx512(work: impl Work) {
+        // SAFETY: passed on.
+        unsafe { work.run::<__m512>() }
+    }
 
     /// The body of [`Lanes`] in the intrinsics of one register type.
     macro_rules! lanes {
