@@ -19,7 +19,7 @@ pub mod resolver;
 mod roman;
 pub mod sequence;
 mod source;
-mod text;
+pub(crate) mod text;
 pub mod variants;
 
 pub use annotation::{Annotation, Transcript, read_transcripts};

@@ -4,6 +4,8 @@
 //! not predicted, unless `min_value` leaves values out, which the first line then says
 //! (formats.md 7).
 
+pub mod reader;
+
 use super::index::Index;
 use super::number::{Number, print_integer};
 use super::text::TextFile;

@@ -1,13 +1,17 @@
-//! Tracks out: bedGraph (plain, or BGZF with a tabix index) and region tables. Never sees a tensor.
+//! Tracks out: bedGraph (plain, or BGZF with a tabix index) and region tables; signals in: bigWig
+//! and bedGraph. Never sees a tensor.
 
 pub mod bedgraph;
+pub mod bigwig;
 mod index;
 pub mod name;
 pub mod number;
+pub mod signal;
 pub mod table;
 mod text;
 
 pub use bedgraph::BedGraph;
+pub use signal::{Missing, Signal, SignalFile};
 pub use table::RegionTable;
 
 use crate::error::Result;
