@@ -24,10 +24,10 @@ pub(crate) struct Lines {
     crlf: bool,
     /// Whether that line is still to be given out.
     ahead: bool,
+    longest: u64,
 }
 
 /// A line of any bytes.
-#[allow(dead_code, reason = "variant files are read with it next")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line<'a> {
     /// Counted from 1.
@@ -77,7 +77,20 @@ impl Lines {
             }
         };
         let path = path.into();
-        Ok(Self { path, reader, buffer: Vec::new(), number: 0, crlf: false, ahead: false })
+        Ok(Self {
+            path,
+            reader,
+            buffer: Vec::new(),
+            number: 0,
+            crlf: false,
+            ahead: false,
+            longest: LONGEST_LINE,
+        })
+    }
+
+    /// The same lines, of up to so many bytes.
+    pub(crate) fn with_longest(self, longest: u64) -> Self {
+        Self { longest, ..self }
     }
 
     /// The next line, counted from 1, without its line end (LF or CRLF).
@@ -103,7 +116,6 @@ impl Lines {
         self.text()
     }
 
-    #[allow(dead_code, reason = "variant files are read with it next")]
     /// The next line as [`Lines::next`] gives it, but of any bytes.
     ///
     /// # Errors
@@ -133,7 +145,7 @@ impl Lines {
             return Ok(true);
         }
         self.buffer.clear();
-        let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut self.buffer);
+        let read = (&mut self.reader).take(self.longest).read_until(b'\n', &mut self.buffer);
         let read = match read {
             Ok(read) => read,
             Err(e) => return Err(self.unreadable(e)),
@@ -149,10 +161,10 @@ impl Lines {
                 self.buffer.pop();
                 self.crlf = true;
             }
-        } else if read as u64 == LONGEST_LINE {
+        } else if read as u64 == self.longest {
             return Err(self
                 .error("line too long for a text file")
-                .expected(format!("at most {LONGEST_LINE} bytes"))
+                .expected(format!("at most {} bytes", self.longest))
                 .remedy("check that this is the file that you mean"));
         }
         if self.number == 1 {

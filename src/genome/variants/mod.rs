@@ -1,4 +1,19 @@
 //! Variants: where they are and which alleles they have (formats.md 5).
+//!
+//! [`VariantReader`] reads VCF, BCF and tables of variants, told apart by content, and gives
+//! [`Record`]s: what is scored, and the text that is written again as it was.
+
+mod header;
+mod line;
+mod list;
+mod names;
+mod reader;
+mod table;
+
+pub use header::Header;
+pub use line::{Columns, info_column};
+pub use names::ContigNames;
+pub use reader::{BadRecord, OnBadRecord, Origin, VariantReader};
 
 use super::ContigId;
 
@@ -25,4 +40,18 @@ impl Variant {
     pub fn start(&self) -> Option<u64> {
         self.pos.checked_sub(1)
     }
+}
+
+/// A variant and the record that it came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What the record says.
+    pub variant: Variant,
+    /// The record as a line of VCF without its end: of a VCF file byte for byte (which need not be
+    /// UTF-8), of BCF converted, else made of the variant alone.
+    pub text: Vec<u8>,
+    /// Whether the line ended in CRLF.
+    pub crlf: bool,
+    /// The columns of a table's row, as [`Header::columns`] names them; else none.
+    pub row: Vec<String>,
 }
