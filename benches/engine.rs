@@ -44,6 +44,9 @@ fn model(graph: Graph) -> Model {
         networks: vec![graph],
         members: vec![Member { name: "m".into(), network: 0, weights }],
         scheme: None,
+        window: None,
+        scalars: Vec::new(),
+        profiles: Vec::new(),
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: "atrous".into(),
@@ -64,7 +67,7 @@ fn bench(bencher: Bencher<'_, '_>, graph: Graph, isa: Isa, length: usize) {
     let reach = engine.reach();
     let context = usize::try_from(reach.left + reach.right).expect("fits");
     let letters = (0..length + context).map(|i| b"ACGT"[i * 7919 % 1009 % 4]).collect();
-    let job = Job { start: 0, length, letters };
+    let job = Job::new(0, length, letters);
     bencher
         .counter(ItemsCount::new(length))
         .bench_local(|| engine.run(std::slice::from_ref(&job), &|_| Ok(())).expect("runs"));

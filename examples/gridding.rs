@@ -12,7 +12,7 @@ use atrous::job::output::OutputFile;
 use atrous::model::{
     Member, Model, Provenance, Source, Tensor, Track, TrackStrand, UnknownBase, file,
 };
-use atrous::network::{GraphBuilder, Op};
+use atrous::network::{GraphBuilder, Op, Padding};
 use atrous::{Error, Result};
 use std::io::Write;
 use std::path::Path;
@@ -42,7 +42,14 @@ pub fn motif_finder(name: &str, rates: [usize; 3]) -> Result<Model> {
     let mut g = GraphBuilder::new();
     let mut x = g.input();
     for (layer, (rate, channels)) in rates.into_iter().zip([9, 3, 1]).enumerate() {
-        let conv = Op::Conv { channels, kernel: 3, dilation: rate, left: rate, bias: false };
+        let conv = Op::Conv {
+            channels,
+            kernel: 3,
+            dilation: rate,
+            left: rate,
+            bias: false,
+            padding: Padding::None,
+        };
         x = g.add(format!("layer{}", layer + 1), conv, &[x])?;
     }
     let mut first = Tensor { shape: vec![9, 4, 3], values: vec![0.0; 9 * 4 * 3] };
@@ -79,6 +86,9 @@ pub fn motif_finder(name: &str, rates: [usize; 3]) -> Result<Model> {
             sources: vec![Source { member: 0, channel: 0 }],
         }],
         scheme: None,
+        window: None,
+        scalars: Vec::new(),
+        profiles: Vec::new(),
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: "atrous".into(),
@@ -123,7 +133,7 @@ pub fn track(model: &Model, letters: &[u8]) -> Result<Vec<f32>> {
     let reach = engine.reach();
     let n = |bases: u64| vec![b'N'; usize::try_from(bases).unwrap_or(0)];
     let letters_around = [&n(reach.left)[..], letters, &n(reach.right)].concat();
-    let job = Job { start: 0, length: letters.len(), letters: letters_around };
+    let job = Job::new(0, letters.len(), letters_around);
     let values = engine.run(&[job], &|_| Ok(()))?;
     Ok(values.into_iter().flat_map(|values| values.tracks).next().unwrap_or_default())
 }

@@ -98,6 +98,9 @@ fn model_of(graph: &Graph, weights: Weights) -> Model {
         members: vec![Member { name: "m".into(), network: 0, weights }],
         tracks: channels.map(track).collect(),
         scheme: None,
+        window: None,
+        scalars: Vec::new(),
+        profiles: Vec::new(),
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: "atrous".into(),
@@ -136,7 +139,7 @@ fn changes(model: &Model, engine: &dyn Engine, side: Side) -> [f32; 2] {
     letters[at] = b'A';
     let mut other = letters.clone();
     other[at] = b'C';
-    let jobs = [letters, other].map(|letters| Job { start: 0, length: 2, letters });
+    let jobs = [letters, other].map(|letters| Job::new(0, 2, letters));
     let values = engine.run(&jobs, &|_| Ok(())).unwrap();
     [0, 1].map(|t| {
         let tracks = values[0].tracks.iter().zip(&values[1].tracks);

@@ -8,7 +8,7 @@ use atrous::model::{
     Member, Model, Provenance, Source, Tensor, Track, TrackStrand, UnknownBase, Weights,
 };
 use atrous::network::blocks::{self, Dilated};
-use atrous::network::{Activation, Graph, GraphBuilder, Op};
+use atrous::network::{Activation, Graph, GraphBuilder, Op, Padding};
 use proptest::prelude::*;
 
 /// A small reproducible source of numbers (a linear congruential generator, upper bits).
@@ -55,6 +55,7 @@ fn random_network(n: &mut Numbers) -> Graph {
         dilation: first.dilation,
         left: first.left,
         bias: n.below(2) == 0,
+        padding: Padding::None,
     };
     let mut x = g.add("stem", stem, &[0]).unwrap();
     let mut side = vec![];
@@ -132,6 +133,9 @@ fn model_of(graphs: Vec<(Graph, Weights)>) -> Model {
         members: weights.into_iter().enumerate().map(member).collect(),
         tracks: (0..channels).map(track).collect(),
         scheme: None,
+        window: None,
+        scalars: Vec::new(),
+        profiles: Vec::new(),
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: "atrous".into(),
@@ -147,7 +151,7 @@ fn job(engine: &dyn Engine, letters: &dyn Fn(i64) -> u8, start: i64, length: usi
     let reach = engine.reach();
     let (left, right) = (reach.left as i64, reach.right as i64);
     let letters = (start - left..start + length as i64 + right).map(letters).collect();
-    Job { start, length, letters }
+    Job::new(start, length, letters)
 }
 
 fn run(engine: &dyn Engine, jobs: &[Job]) -> Vec<Vec<Vec<f32>>> {

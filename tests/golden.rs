@@ -124,12 +124,12 @@ fn predict(engine: &dyn Engine, root: &Path, golden: &Golden, count: usize) -> V
     let job = match golden.strand {
         Strand::Plus => {
             let letters = reference.fetch(contig, from - left, to + right).unwrap();
-            Job { start: from, length: count, letters }
+            Job::new(from, count, letters)
         }
         Strand::Minus => {
             let mut letters = reference.fetch(contig, from - right, to + left).unwrap();
             reverse_complement(&mut letters);
-            Job { start: length as i64 - to, length: count, letters }
+            Job::new(length as i64 - to, count, letters)
         }
     };
     let mut tracks = engine.run(&[job], &|_| Ok(())).unwrap().remove(0).tracks;

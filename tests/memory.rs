@@ -33,6 +33,9 @@ fn model() -> Model {
             sources: vec![Source { member: 0, channel: 2 }],
         }],
         scheme: None,
+        window: None,
+        scalars: Vec::new(),
+        profiles: Vec::new(),
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: "atrous".into(),

@@ -89,7 +89,7 @@ impl Engine for Toy {
                 tracks.iter_mut().zip(values).for_each(|(track, value)| track.push(value));
             }
             after_each(index)?;
-            Ok(Values { tracks })
+            Ok(Values { tracks, ..Values::default() })
         };
         jobs.par_iter().enumerate().map(one).collect()
     }

@@ -60,7 +60,7 @@ impl Stretch {
         let from = (window.start - self.start) as usize - reach.left as usize;
         let length = window.len() + (reach.left + reach.right) as usize;
         let letters = self.letters[from..from + length].to_vec();
-        Job { start: window.start, length: window.len(), letters }
+        Job::new(window.start, window.len(), letters)
     }
 
     /// The job that computes the window of an edit on the edited sequence.
@@ -136,7 +136,7 @@ mod tests {
         edited.splice(at..at + 3, *b"TTTTT");
         let whole = |letters: &[u8], length: usize| {
             let letters = letters[..length + left + right].to_vec();
-            let job = Job { start: window.start, length, letters };
+            let job = Job::new(window.start, length, letters);
             engine.run(&[job], &|_| Ok(())).unwrap().remove(0)
         };
         assert_eq!(values.reference, whole(&letters, 9));

@@ -64,8 +64,8 @@ impl Effective {
             };
             let mut substituted = letters.clone();
             substituted[at] = changed;
-            jobs.push(Job { start, length, letters });
-            jobs.push(Job { start, length, letters: substituted });
+            jobs.push(Job::new(start, length, letters));
+            jobs.push(Job::new(start, length, substituted));
             if jobs.len() == 2 * BATCH {
                 sums.run(engine, &mut jobs)?;
             }
@@ -183,13 +183,20 @@ mod tests {
     use crate::engine::{CpuEngine, cpu::Isa};
     use crate::model::testing::tiny_model;
     use crate::model::{Model, Tensor};
-    use crate::network::{GraphBuilder, Op};
+    use crate::network::{GraphBuilder, Op, Padding};
 
     /// One convolution, 3 taps at distance 2, one tap further left than centred; only A weighs:
     /// 1, 10 and 100 from the left.
     fn model() -> Model {
         let mut g = GraphBuilder::new();
-        let conv = Op::Conv { channels: 1, kernel: 3, dilation: 2, left: 4, bias: false };
+        let conv = Op::Conv {
+            channels: 1,
+            kernel: 3,
+            dilation: 2,
+            left: 4,
+            bias: false,
+            padding: Padding::None,
+        };
         g.add("conv", conv, &[0]).unwrap();
         let mut model = tiny_model(1);
         model.networks = vec![g.finish().unwrap()];

@@ -20,6 +20,16 @@ pub fn one_hot(letters: &[u8], unknown: UnknownBase) -> Vec<f32> {
     letters.iter().flat_map(row).collect()
 }
 
+/// Control tracks `[channel][position]` as rows, position-major; zeros where none are given.
+pub fn control_rows(controls: &[Vec<f32>], channels: usize, positions: usize) -> Vec<f32> {
+    let mut rows = vec![0.0; channels * positions];
+    for (channel, track) in controls.iter().take(channels).enumerate() {
+        let column = rows.iter_mut().skip(channel).step_by(channels);
+        column.zip(track).for_each(|(to, from)| *to = *from);
+    }
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,8 @@
 //! From member outputs to tracks: ensemble means.
 
-use super::Values;
+use super::{Values, Wanted};
 use crate::error::Result;
-use crate::model::Track;
+use crate::model::Source;
 
 /// Output of one member: rows of channels, one row per position.
 pub struct Output<'a> {
@@ -10,24 +10,27 @@ pub struct Output<'a> {
     pub values: &'a [f32],
     /// Numbers per row, at least as many as there are channels.
     pub stride: usize,
+    /// The channels of the scalar head, if there is one.
+    pub scalars: &'a [f64],
 }
 
-/// Which members a list of tracks needs, and how their channels are averaged: summed in f32 in
+/// Which members a list of outputs needs, and how their channels are averaged: summed in f32 in
 /// the order of the members, then divided once (networks.md 6, point 3).
 #[derive(Debug, Clone)]
 pub struct Mixer {
-    tracks: Vec<Track>,
+    wanted: Wanted,
     members: Vec<usize>,
 }
 
 impl Mixer {
-    /// For a list of tracks.
-    pub fn new(tracks: &[Track]) -> Self {
-        let mut members: Vec<usize> =
-            tracks.iter().flat_map(|track| track.sources.iter().map(|s| s.member)).collect();
+    /// For a list of outputs.
+    pub fn new(wanted: Wanted) -> Self {
+        let tracks = wanted.tracks.iter().flat_map(|track| &track.sources);
+        let scalars = wanted.scalars.iter().flat_map(|scalar| &scalar.sources);
+        let mut members: Vec<usize> = tracks.chain(scalars).map(|source| source.member).collect();
         members.sort_unstable();
         members.dedup();
-        Self { tracks: tracks.to_vec(), members }
+        Self { wanted, members }
     }
 
     /// The members that must be run, ascending.
@@ -36,7 +39,7 @@ impl Mixer {
     }
 
     /// Runs each member once through `run`, which hands its output to the callback that it gets,
-    /// and averages `length` positions into tracks.
+    /// and averages `length` positions into tracks, and scalars.
     ///
     /// # Errors
     /// What `run` returns.
@@ -45,23 +48,35 @@ impl Mixer {
         length: usize,
         mut run: impl FnMut(usize, &mut dyn FnMut(Output<'_>)) -> Result<()>,
     ) -> Result<Values> {
-        let mut tracks = vec![vec![0.0; length]; self.tracks.len()];
+        let Wanted { tracks, scalars } = &self.wanted;
+        let mut values = Values {
+            tracks: vec![vec![0.0; length]; tracks.len()],
+            scalars: vec![0.0; scalars.len()],
+        };
         for &member in &self.members {
+            let own = move |source: &&Source| source.member == member;
             run(member, &mut |output| {
-                for (sum, track) in tracks.iter_mut().zip(&self.tracks) {
-                    for source in track.sources.iter().filter(|s| s.member == member) {
+                for (sum, track) in values.tracks.iter_mut().zip(tracks) {
+                    for source in track.sources.iter().filter(own) {
                         let rows = output.values.chunks_exact(output.stride);
                         for (sum, row) in sum.iter_mut().zip(rows) {
                             *sum += row[source.channel];
                         }
                     }
                 }
+                for (sum, scalar) in values.scalars.iter_mut().zip(scalars) {
+                    let sources = scalar.sources.iter().filter(own);
+                    *sum += sources.map(|source| output.scalars[source.channel]).sum::<f64>();
+                }
             })?;
         }
-        for (sum, track) in tracks.iter_mut().zip(&self.tracks) {
+        for (sum, track) in values.tracks.iter_mut().zip(tracks) {
             let count = track.sources.len() as f32;
             sum.iter_mut().for_each(|value| *value /= count);
         }
-        Ok(Values { tracks })
+        for (sum, scalar) in values.scalars.iter_mut().zip(scalars) {
+            *sum /= scalar.sources.len() as f64;
+        }
+        Ok(values)
     }
 }

@@ -15,9 +15,13 @@ pub use effective::Effective;
 pub use oracle::Oracle;
 
 use crate::error::Result;
+use crate::model::{Scalar, Track};
 use crate::network::Reach;
 
 /// One stretch to compute. Coordinates are 0-based positions on the strand that is read.
+///
+/// A model with a window computes exactly its `window.output` positions, from exactly the letters
+/// of its window.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// First output position on the strand that is read (absolute, for anchored blocks).
@@ -26,13 +30,47 @@ pub struct Job {
     pub length: usize,
     /// Letters of `[start - reach.left, start + length + reach.right)`, 5' to 3' on that strand.
     pub letters: Vec<u8>,
+    /// `[control track][position]` over the same positions as the letters; empty where the model
+    /// reads no control tracks, and for zeros.
+    pub controls: Vec<Vec<f32>>,
 }
 
-/// What came out: one row of `length` numbers per requested track.
-#[derive(Debug, Clone, PartialEq)]
+impl Job {
+    /// A job without control tracks.
+    pub fn new(start: i64, length: usize, letters: Vec<u8>) -> Self {
+        Self { start, length, letters, controls: Vec::new() }
+    }
+}
+
+/// What came out: one row of `length` numbers per requested track, one number per requested scalar.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Values {
     /// `[track][position]`, positions in the order of the strand that was read.
     pub tracks: Vec<Vec<f32>>,
+    /// `[scalar]`
+    pub scalars: Vec<f64>,
+}
+
+/// The outputs that an engine is built for, each the mean over the members that it comes from.
+/// A list of tracks alone is one of them without scalars.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Wanted {
+    /// What is wanted at each position.
+    pub tracks: Vec<Track>,
+    /// What is wanted for each window.
+    pub scalars: Vec<Scalar>,
+}
+
+impl From<&[Track]> for Wanted {
+    fn from(tracks: &[Track]) -> Self {
+        Self { tracks: tracks.to_vec(), scalars: Vec::new() }
+    }
+}
+
+impl From<&Vec<Track>> for Wanted {
+    fn from(tracks: &Vec<Track>) -> Self {
+        tracks.as_slice().into()
+    }
 }
 
 /// Computes tracks of one model on one device. Built for a fixed list of tracks.
@@ -41,7 +79,8 @@ pub trait Engine: Send + Sync {
     fn describe(&self) -> String;
 
     /// How far beyond its output positions a job's letters must go: the hull of the networks'
-    /// reaches, or more where an engine computes whole blocks.
+    /// reaches, or more where an engine computes whole blocks. For a model with a window what lies
+    /// of it on each side of the outputs.
     fn reach(&self) -> Reach;
 
     /// Memory that one running job takes per output position, in bytes (working buffers).

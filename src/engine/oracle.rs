@@ -1,13 +1,13 @@
 //! The definition of what a network computes: plain loops in f64 over the graph as written, no
 //! folding, no fusing. Slow; the judge in tests, and `--engine oracle` for doubts.
 
-use super::encode::one_hot;
+use super::encode::{control_rows, one_hot};
 use super::mix::{Mixer, Output};
-use super::{Engine, Job, Values};
+use super::{Engine, Job, Values, Wanted};
 use crate::error::Result;
-use crate::model::{Model, Track, UnknownBase, Weights};
+use crate::model::{Model, UnknownBase, Weights, Window};
 use crate::network::graph::INPUT_CHANNELS;
-use crate::network::{Activation, Graph, Node, Op, Reach, Span};
+use crate::network::{Activation, Graph, Node, NodeId, Op, Reach, Span};
 use rayon::prelude::*;
 
 /// Runs members in f64.
@@ -16,28 +16,56 @@ pub struct Oracle {
     networks: Vec<Graph>,
     members: Vec<(usize, Weights)>,
     unknown: UnknownBase,
+    window: Option<Window>,
     reach: Reach,
 }
 
+/// What one member computes over the positions of a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemberValues {
+    /// `[position][channel]` of the network's output.
+    pub rows: Vec<Vec<f64>>,
+    /// `[channel]` of its scalar head; empty without one.
+    pub scalars: Vec<f64>,
+}
+
 impl Oracle {
-    /// For some tracks of a model.
-    pub fn new(model: &Model, tracks: &[Track]) -> Self {
-        let mixer = Mixer::new(tracks);
+    /// For some outputs of a model.
+    pub fn new(model: &Model, wanted: impl Into<Wanted>) -> Self {
+        let mixer = Mixer::new(wanted.into());
         let networks = mixer.members().iter().map(|&m| &model.networks[model.members[m].network]);
-        let reach = networks.map(Graph::reach).fold(Reach::default(), Reach::hull);
+        let reach = match model.window {
+            None => networks.map(Graph::reach).fold(Reach::default(), Reach::hull),
+            Some(_) => model.flanks(),
+        };
         let members = model.members.iter().map(|m| (m.network, m.weights.clone())).collect();
         let (networks, unknown) = (model.networks.clone(), model.unknown_base);
-        Self { mixer, networks, members, unknown, reach }
+        Self { mixer, networks, members, unknown, window: model.window, reach }
     }
 
-    /// One member over the job's positions: `[position][channel]` in f64.
-    pub fn member(&self, member: usize, job: &Job) -> Vec<Vec<f64>> {
+    /// One member over the job's positions.
+    pub fn member(&self, member: usize, job: &Job) -> MemberValues {
         let (network, weights) = &self.members[member];
         let graph = &self.networks[*network];
         let rows = one_hot(&job.letters, self.unknown);
-        let input = own_rows(&rows, self.reach, graph.reach(), job.length);
-        let input = input.iter().copied().map(f64::from).collect();
-        evaluate(graph, weights, input, job.length)
+        let (spans, input) = match self.window {
+            Some(window) => {
+                let domains = graph.domains(window.span());
+                let needed = graph.needed_in_window(&domains, |_, span| span);
+                let inside = needed.iter().zip(&domains).map(|(n, d)| n.intersect(*d));
+                let mut spans: Vec<Span> = inside.collect();
+                spans[0] = window.span();
+                (spans, &rows[..])
+            }
+            None => {
+                let spans = graph.needed(Span::new(0, job.length as i64));
+                (spans, own_rows(&rows, self.reach, graph.reach(), job.length))
+            }
+        };
+        let control = graph.control().map_or(0, |node| graph.channels(node));
+        let controls = control_rows(&job.controls, control, job.letters.len());
+        let wide = |values: &[f32]| values.iter().copied().map(f64::from).collect();
+        evaluate(graph, weights, &spans, Inputs { bases: wide(input), controls: wide(&controls) })
     }
 }
 
@@ -68,10 +96,10 @@ impl Engine for Oracle {
     ) -> Result<Vec<Values>> {
         let one = |(index, job): (usize, &Job)| {
             let values = self.mixer.mix(job.length, |member, take| {
-                let rows = self.member(member, job);
+                let MemberValues { rows, scalars } = self.member(member, job);
                 let stride = rows.first().map_or(1, Vec::len);
                 let values: Vec<f32> = rows.into_iter().flatten().map(|v| v as f32).collect();
-                take(Output { values: &values, stride });
+                take(Output { values: &values, stride, scalars: &scalars });
                 Ok(())
             })?;
             after_each(index)?;
@@ -97,27 +125,98 @@ struct Table {
 }
 
 impl Table {
+    /// The row of a position; none beyond the window, where readers see zeros.
+    fn at(&self, position: i64) -> Option<&[f64]> {
+        let row = usize::try_from(position - self.span.start).ok()?;
+        self.values.get(row * self.channels..(row + 1) * self.channels)
+    }
+
     fn row(&self, position: i64) -> &[f64] {
-        let row = (position - self.span.start) as usize;
-        &self.values[row * self.channels..][..self.channels]
+        self.at(position).expect("a position that was computed")
+    }
+
+    fn rows(&self, span: Span) -> impl Iterator<Item = &[f64]> {
+        (span.start..span.end).map(|position| self.row(position))
     }
 }
 
-/// Evaluates the graph on encoded rows `[-left, length + right)`; gives rows `[0, length)`.
-fn evaluate(graph: &Graph, weights: &Weights, input: Vec<f64>, length: usize) -> Vec<Vec<f64>> {
-    let spans = graph.needed(Span::new(0, length as i64));
+/// What the input nodes hold over their spans, row after row.
+struct Inputs {
+    bases: Vec<f64>,
+    controls: Vec<f64>,
+}
+
+/// Evaluates the graph; each node over its span.
+fn evaluate(graph: &Graph, weights: &Weights, spans: &[Span], inputs: Inputs) -> MemberValues {
+    let Inputs { bases, controls } = inputs;
     let mut tables: Vec<Table> = Vec::with_capacity(spans.len());
     for (id, node) in graph.nodes().iter().enumerate() {
-        let (span, channels) = (spans[id], graph.channels(id));
-        let values = match node.op {
-            Op::Input => input.clone(),
-            Op::Conv { .. } => convolve(node, weights, channels, &tables[node.inputs[0]], span),
-            _ => (span.start..span.end).flat_map(|t| row(node, weights, &tables, t)).collect(),
+        let channels = graph.channels(id);
+        let (span, values) = match node.op {
+            Op::Input => (spans[id], bases.clone()),
+            // controls are given over all positions of the sequence
+            Op::Control { .. } => (spans[0], controls.clone()),
+            _ => {
+                let inputs: Vec<&Table> = node.inputs.iter().map(|&input| &tables[input]).collect();
+                let over = (spans[id], spans[node.inputs[0]]);
+                (spans[id], compute(node, weights, channels, &inputs, over))
+            }
         };
+        let span = Span::new(span.start, span.start + (values.len() / channels) as i64);
         tables.push(Table { span, channels, values });
     }
-    let output = tables.pop().expect("a graph has nodes");
-    output.values.chunks_exact(output.channels).map(<[f64]>::to_vec).collect()
+    let rows = tables[graph.output()].rows(spans[graph.output()]).map(<[f64]>::to_vec).collect();
+    let scalars = graph.scalar_head().map_or(Vec::new(), |head| tables[head].values.clone());
+    MemberValues { rows, scalars }
+}
+
+/// The scalar head of a graph in f64, from the values of its pooling nodes: what is left of a
+/// network for engines that compute positions.
+pub(super) fn scalar_head(
+    graph: &Graph,
+    weights: &Weights,
+    mut pooled: impl FnMut(NodeId) -> Vec<f64>,
+) -> Vec<f64> {
+    let empty = |channels| Table { span: Span::EMPTY, channels, values: vec![] };
+    let mut tables: Vec<Table> = Vec::with_capacity(graph.nodes().len());
+    for (id, node) in graph.nodes().iter().enumerate() {
+        let channels = graph.channels(id);
+        let inputs = || node.inputs.iter().map(|&input| &tables[input]).collect::<Vec<_>>();
+        let table = match (node.op.pools(), graph.is_scalar(id)) {
+            (_, false) => empty(channels),
+            (true, _) => Table { span: Span::SCALAR, channels, values: pooled(id) },
+            (false, _) => {
+                let over = (Span::SCALAR, Span::SCALAR);
+                let values = compute(node, weights, channels, &inputs(), over);
+                Table { span: Span::SCALAR, channels, values }
+            }
+        };
+        tables.push(table);
+    }
+    graph.scalar_head().map_or(Vec::new(), |head| tables[head].values.clone())
+}
+
+/// The values of a node over a span; of a pooling node those over all of `pooled`.
+fn compute(
+    node: &Node,
+    weights: &Weights,
+    channels: usize,
+    inputs: &[&Table],
+    (span, pooled): (Span, Span),
+) -> Vec<f64> {
+    match node.op {
+        Op::Conv { .. } => convolve(node, weights, channels, inputs[0], span),
+        Op::Mean => {
+            let mut sums = vec![0.0; channels];
+            let rows = inputs[0].rows(pooled);
+            rows.for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x));
+            sums.into_iter().map(|sum| sum / pooled.len() as f64).collect()
+        }
+        Op::LogTotal { offset } => {
+            vec![(offset + inputs[0].rows(pooled).flatten().sum::<f64>()).ln()]
+        }
+        _ => (span.start..span.end).flat_map(|t| row(node, weights, inputs, t)).collect(),
+    }
 }
 
 fn tensor<'a>(node: &Node, weights: &'a Weights, suffix: &str) -> &'a [f32] {
@@ -147,8 +246,12 @@ fn convolve(node: &Node, weights: &Weights, channels: usize, x: &Table, span: Sp
         let mut sums = start.clone();
         let mut columns = by_tap.chunks_exact(channels);
         for tap in 0..kernel {
-            for &x in x.row(t + (tap * dilation) as i64 - left as i64) {
-                let column = columns.next().expect("one column per tap and input");
+            let columns = columns.by_ref().take(x.channels);
+            let Some(row) = x.at(t + (tap * dilation) as i64 - left as i64) else {
+                columns.for_each(drop);
+                continue;
+            };
+            for (&x, column) in row.iter().zip(columns) {
                 sums.iter_mut().zip(column).for_each(|(sum, w)| *sum += w * x);
             }
         }
@@ -157,13 +260,23 @@ fn convolve(node: &Node, weights: &Weights, channels: usize, x: &Table, span: Sp
     values
 }
 
-/// One position of a node that is no convolution, from the tables of earlier nodes.
-fn row(node: &Node, weights: &Weights, tables: &[Table], t: i64) -> Vec<f64> {
-    let input = |i: usize| tables[node.inputs[i]].row(t);
-    let inputs = || node.inputs.iter().map(|&earlier| tables[earlier].row(t));
+/// One position of a node that works position by position, from the tables of its inputs.
+fn row(node: &Node, weights: &Weights, inputs: &[&Table], t: i64) -> Vec<f64> {
+    let input = |i: usize| inputs[i].row(t);
+    let inputs = || inputs.iter().map(|table| table.row(t));
     let per_channel = |suffix: &str, c: usize| f64::from(tensor(node, weights, suffix)[c]);
     match node.op {
-        Op::Input | Op::Conv { .. } => unreachable!("handled by the caller"),
+        Op::Input | Op::Control { .. } | Op::Conv { .. } | Op::Mean | Op::LogTotal { .. } => {
+            unreachable!("handled by the callers")
+        }
+        Op::Crop { .. } => input(0).to_vec(),
+        Op::LogSumExp => {
+            let sum = |c: usize| {
+                let largest = inputs().map(|row| row[c]).fold(f64::NEG_INFINITY, f64::max);
+                largest + inputs().map(|row| (row[c] - largest).exp()).sum::<f64>().ln()
+            };
+            (0..input(0).len()).map(sum).collect()
+        }
         Op::BatchNorm { epsilon } => {
             let norm = |(c, &x): (usize, &f64)| {
                 let deviation = (per_channel("var", c) + epsilon).sqrt();
@@ -221,7 +334,7 @@ fn keep_positive(x: f64, slope: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::model::Tensor;
-    use crate::network::GraphBuilder;
+    use crate::network::{GraphBuilder, Padding};
 
     fn weights(list: &[(&str, &[usize], &[f32])]) -> Weights {
         let tensor = |shape: &[usize], values: &[f32]| Tensor {
@@ -235,7 +348,14 @@ mod tests {
     fn an_even_dilated_convolution_by_hand() {
         // taps at t - 1 and t + 2 (kernel 2, dilation 3, left 1); weights: A 1, C 10 and T 100, G 5
         let mut g = GraphBuilder::new();
-        let op = Op::Conv { channels: 1, kernel: 2, dilation: 3, left: 1, bias: true };
+        let op = Op::Conv {
+            channels: 1,
+            kernel: 2,
+            dilation: 3,
+            left: 1,
+            bias: true,
+            padding: Padding::None,
+        };
         g.add("c", op, &[0]).unwrap();
         let graph = g.finish().unwrap();
         let w = weights(&[
@@ -244,8 +364,11 @@ mod tests {
         ]);
         // letters at t = -1..4: A C G T C, outputs at 0 and 1
         let input = one_hot(b"ACGTC", UnknownBase::Zero).into_iter().map(f64::from).collect();
+        let spans = graph.needed(Span::new(0, 2));
+        let inputs = Inputs { bases: input, controls: vec![] };
         // t = 0: A at -1 gives 1, T at 2 gives 100; t = 1: C at 0 gives 10, C at 3 gives 0
-        assert_eq!(evaluate(&graph, &w, input, 2), [[101.5], [10.5]]);
+        let values = evaluate(&graph, &w, &spans, inputs);
+        assert_eq!(values, MemberValues { rows: vec![vec![101.5], vec![10.5]], scalars: vec![] });
     }
 
     #[test]

@@ -5,7 +5,10 @@
 //! nothing else is. Nothing in a model file is ever executed.
 
 use super::bytes::FileBytes;
-use super::{Member, Model, Provenance, Scheme, Tensor, Track, UnknownBase, Weights, float, json};
+use super::{
+    Member, Model, Profile, Provenance, Scalar, Scheme, Tensor, Track, UnknownBase, Weights,
+    Window, float, json,
+};
 use crate::error::{Error, Result};
 use crate::network::Graph;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, View};
@@ -22,7 +25,8 @@ const KEY: &str = "atrous";
 const VERSION: u64 = 1;
 /// Longest header that is read (weight-files.md 4).
 const MAX_HEADER_BYTES: u64 = 16 << 20;
-/// The only window rule so far: any range can be computed, hidden layers are never padded.
+/// The window rule of models without a window: any range can be computed, hidden layers are never
+/// padded.
 const NO_WINDOW: &str = "none";
 /// Order of the input channels; every supported network uses it (networks.md 1).
 const LETTERS: &str = "ACGT";
@@ -42,16 +46,28 @@ pub struct Loaded {
 struct Document {
     version: u64,
     name: String,
-    window: String,
+    window: WindowRule,
     letters: String,
     unknown_base: UnknownBase,
     tracks: Vec<Track>,
     /// Absent in files of models that score no variants, and in those before version 0.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     effect: Option<Scheme>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scalars: Vec<Scalar>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    profiles: Vec<Profile>,
     members: Vec<MemberEntry>,
     networks: Vec<Graph>,
     provenance: Provenance,
+}
+
+/// `"none"`, or the window `{"in", "out", "anchor"}`.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum WindowRule {
+    Named(String),
+    Fixed(Window),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,11 +86,16 @@ pub fn write(model: &Model, out: &mut dyn Write) -> Result<()> {
     let document = Document {
         version: VERSION,
         name: model.name.clone(),
-        window: NO_WINDOW.to_string(),
+        window: match model.window {
+            None => WindowRule::Named(NO_WINDOW.to_string()),
+            Some(window) => WindowRule::Fixed(window),
+        },
         letters: LETTERS.to_string(),
         unknown_base: model.unknown_base,
         tracks: model.tracks.clone(),
         effect: model.scheme.clone(),
+        scalars: model.scalars.clone(),
+        profiles: model.profiles.clone(),
         members: model
             .members
             .iter()
@@ -164,8 +185,14 @@ pub fn parse(bytes: &[u8]) -> Result<Model> {
         name: document.name,
         networks: document.networks,
         members,
+        window: match document.window {
+            WindowRule::Named(_) => None,
+            WindowRule::Fixed(window) => Some(window),
+        },
         tracks: document.tracks,
         scheme: document.effect,
+        scalars: document.scalars,
+        profiles: document.profiles,
         unknown_base: document.unknown_base,
         provenance: document.provenance,
     };
@@ -241,10 +268,12 @@ fn read_document(header: &str) -> Result<Document> {
     }
     let document: Document =
         serde_json::from_value(value).map_err(|e| damaged("the description of the model", e))?;
-    if document.window != NO_WINDOW {
-        return Err(Error::new("the model must be run in a fixed window, which is not supported")
-            .found(format!("window {:?}", document.window))
-            .expected(format!("{NO_WINDOW:?}"))
+    if let WindowRule::Named(name) = &document.window
+        && name != NO_WINDOW
+    {
+        return Err(Error::new("the model must be run in a way that is not known")
+            .found(format!("window {name:?}"))
+            .expected(format!("{NO_WINDOW:?}, or the numbers in, out and anchor"))
             .remedy("use a newer version of atrous"));
     }
     if document.letters != LETTERS {
@@ -351,7 +380,10 @@ mod tests {
             ("occurs twice", swap("\"member.0.head.bias\"", "\"member.1.head.bias\"")),
             ("\\\"name\\\" occurs twice", swap("\\\"window\\\"", "\\\"name\\\"")),
             ("found 2, expected 1", swap("\\\"version\\\":1", "\\\"version\\\":2")),
-            ("fixed window", swap("\\\"none\\\",\\\"letters\\\"", "\\\"2114\\\",\\\"letters\\\"")),
+            (
+                "a way that is not known",
+                swap("\\\"none\\\",\\\"letters\\\"", "\\\"2114\\\",\\\"letters\\\""),
+            ),
             ("unknown order", swap("ACGT", "ACTG")),
             ("unknown field", swap("\\\"licence\\\"", "\\\"license\\\"")),
             ("belongs to no member", swap("\"member.0.head.bias\"", "\"member.2.head.bias\"")),

@@ -13,7 +13,7 @@ mod select;
 pub(crate) mod testing;
 mod validate;
 
-use crate::network::{Graph, Reach};
+use crate::network::{Graph, Reach, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -84,6 +84,52 @@ pub struct Track {
     pub sources: Vec<Source>,
 }
 
+/// The window that a model must be run in, in bases: what it reads and what it gives. Windows are
+/// cut out of a strand by the positions of their outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// Bases that go in.
+    #[serde(rename = "in")]
+    pub input: usize,
+    /// Positions that come out.
+    #[serde(rename = "out")]
+    pub output: usize,
+    /// The base of the input, from 0, that lies on the middle of a region, on a summit or on a
+    /// variant.
+    pub anchor: usize,
+}
+
+/// One number per window: a channel of the scalar heads of some members, averaged like a track.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scalar {
+    /// Short name: letters, digits, `_`, `-`.
+    pub name: String,
+    /// Unit of the number, such as `ln(count)`.
+    pub unit: String,
+    /// One sentence for people.
+    pub description: String,
+    /// The channels that are averaged.
+    pub sources: Vec<Source>,
+}
+
+/// Tracks that are the logits of one distribution over all their positions together, and the
+/// logarithm of the count that is spread over it: `softmax(logits) · exp(log count)` is the number
+/// of events that is expected at a position (networks.md 3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Names of the tracks.
+    pub tracks: Vec<String>,
+    /// Name of the scalar.
+    pub log_count: String,
+}
+
+/// Ending of the names of tracks and scalars that leave out the bias of the assay, in models that
+/// also give the sum.
+pub const WITHOUT_BIAS: &str = "_without_bias";
+
 /// What a network reads for N and every other letter that is not A, C, G or T.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -129,20 +175,55 @@ pub struct Model {
     pub networks: Vec<Graph>,
     /// The trained networks.
     pub members: Vec<Member>,
-    /// The outputs.
+    /// The window that it must be run in; none where any stretch can be computed.
+    pub window: Option<Window>,
+    /// The outputs at each position.
     pub tracks: Vec<Track>,
     /// How its tracks become scores of variants, where they can.
     pub scheme: Option<Scheme>,
+    /// The outputs for each window.
+    pub scalars: Vec<Scalar>,
+    /// How tracks and scalars are to be read together.
+    pub profiles: Vec<Profile>,
     /// How unknown letters are read.
     pub unknown_base: UnknownBase,
     /// Where it comes from.
     pub provenance: Provenance,
 }
 
+impl Window {
+    /// The positions that go in, from 0.
+    pub fn span(&self) -> Span {
+        Span::new(0, i64::try_from(self.input).unwrap_or(i64::MAX))
+    }
+
+    /// The positions of the window at which a network has outputs.
+    pub fn outputs(&self, graph: &Graph) -> Span {
+        graph.domains(self.span())[graph.output()]
+    }
+}
+
 impl Model {
     /// How far one output position looks: the hull over all networks, in bases.
     pub fn reach(&self) -> Reach {
         self.networks.iter().map(Graph::reach).fold(Reach::default(), Reach::hull)
+    }
+
+    /// How many bases a job needs on each side of its outputs: the reach, or in a window all that
+    /// lies outside of the outputs.
+    pub fn flanks(&self) -> Reach {
+        let Some(window) = self.window else { return self.reach() };
+        let outputs = self.networks.first().map(|graph| window.outputs(graph));
+        outputs.map_or(Reach::default(), |outputs| Reach {
+            left: outputs.start.unsigned_abs(),
+            right: (window.span().end - outputs.end).unsigned_abs(),
+        })
+    }
+
+    /// Tracks that the model reads beside the sequence.
+    pub fn control_channels(&self) -> usize {
+        let channels = |graph: &Graph| graph.control().map_or(0, |node| graph.channels(node));
+        self.networks.iter().map(channels).max().unwrap_or(0)
     }
 
     /// How many numbers the members hold together, stored means and variances included.

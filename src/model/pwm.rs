@@ -14,7 +14,7 @@ pub use sites::{Site, SpliceSites};
 use super::{Member, Model, Provenance, Source, Tensor, Track, TrackStrand, UnknownBase, Weights};
 use crate::error::{Error, Result};
 use crate::genome::{Interval, Reference, Strand};
-use crate::network::{Graph, GraphBuilder, Op};
+use crate::network::{Graph, GraphBuilder, Op, Padding};
 use windows::{Piece, for_each_piece, letters, window_fits};
 
 /// Letters of one window, 0..4 for A, C, G, T on the strand that is read.
@@ -179,8 +179,14 @@ impl SplicePwm {
         let mut heads = Vec::new();
         for (kind, matrix) in [(Kind::Donor, &self.donor), (Kind::Acceptor, &self.acceptor)] {
             let kernel = matrix.columns.len();
-            let conv =
-                Op::Conv { channels: 1, kernel, dilation: 1, left: matrix.left, bias: false };
+            let conv = Op::Conv {
+                channels: 1,
+                kernel,
+                dilation: 1,
+                left: matrix.left,
+                bias: false,
+                padding: Padding::None,
+            };
             heads.push(graph.add(kind.name(), conv, &[graph.input()])?);
             weights.insert(format!("{}.weight", kind.name()), tensor(&matrix.columns));
         }
@@ -202,6 +208,9 @@ impl SplicePwm {
                 })
                 .collect(),
             scheme: None,
+            window: None,
+            scalars: Vec::new(),
+            profiles: Vec::new(),
             unknown_base: UnknownBase::Zero,
             provenance,
         })
@@ -420,7 +429,7 @@ mod tests {
         let mut letters = vec![b'N'; usize::try_from(reach.left).unwrap()];
         letters.extend(GENE.bytes());
         letters.extend(vec![b'N'; usize::try_from(reach.right).unwrap()]);
-        let values = engine.run(&[Job { start: 0, length, letters }], &|_| Ok(())).unwrap();
+        let values = engine.run(&[Job::new(0, length, letters)], &|_| Ok(())).unwrap();
         let best = |track: &[f32]| (0..length).max_by(|&a, &b| track[a].total_cmp(&track[b]));
         assert_eq!(best(&values[0].tracks[0]), Some(4), "the last exon base");
         assert_eq!(best(&values[0].tracks[1]), Some(20), "the first exon base");

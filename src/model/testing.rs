@@ -74,6 +74,9 @@ pub(crate) fn tiny_model(seed: u64) -> Model {
             track(2, "donor", &[1]),
         ],
         scheme: None,
+        window: None,
+        scalars: Vec::new(),
+        profiles: Vec::new(),
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: "atrous".to_string(),

@@ -1,7 +1,7 @@
 //! Building blocks: each adds a few nodes to a graph and returns the last one.
 
 use super::graph::{GraphBuilder, NodeId};
-use super::op::{Activation, Op};
+use super::op::{Activation, Op, Padding};
 use crate::error::Result;
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ impl Dilated {
 
     fn conv(self, channels: usize) -> Op {
         let Self { kernel, dilation, left } = self;
-        Op::Conv { channels, kernel, dilation, left, bias: true }
+        Op::Conv { channels, kernel, dilation, left, bias: true, padding: Padding::None }
     }
 }
 

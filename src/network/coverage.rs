@@ -175,6 +175,7 @@ fn walk<R: Row>(graph: &Graph) -> Result<R> {
             .map(|&input| done[input].clone().expect("kept until its last reader is done"))
             .collect();
         let value = match (&inputs[..], &node.op) {
+            ([], Op::Control { .. }) => Rc::new(Polynomial { left: 0, row: R::zeros(1) }),
             ([], _) => Rc::new(Polynomial { left: 0, row: R::one() }),
             ([x], &Op::Conv { kernel, dilation, left, .. }) if kernel > 1 => {
                 Rc::new(Polynomial { left: x.left + left, row: spread(&x.row, kernel, dilation) })
@@ -225,6 +226,7 @@ fn sum<R: Row>(terms: &[Rc<Polynomial<R>>]) -> Polynomial<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Padding;
     use crate::network::{Activation, Architecture, GraphBuilder};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -379,7 +381,14 @@ mod tests {
                 _ => {
                     let (kernel, dilation) = (1 + n.below(6), 1 + n.below(30));
                     let left = n.below((kernel - 1) * dilation + 1);
-                    let conv = Op::Conv { channels: 2, kernel, dilation, left, bias: true };
+                    let conv = Op::Conv {
+                        channels: 2,
+                        kernel,
+                        dilation,
+                        left,
+                        bias: true,
+                        padding: Padding::None,
+                    };
                     g.add(name, conv, &[a]).unwrap()
                 }
             });

@@ -99,6 +99,7 @@ fn layer(graph: &Graph, id: NodeId, reach: Reach) -> Layer {
 fn operation(op: &Op) -> &'static str {
     match op {
         Op::Input => "input",
+        Op::Control { .. } => "control",
         Op::Conv { .. } => "conv",
         Op::BatchNorm { .. } => "batch norm",
         Op::Affine => "affine",
@@ -115,6 +116,10 @@ fn operation(op: &Op) -> &'static str {
         Op::Gate => "gate",
         Op::Add => "add",
         Op::Concat => "concat",
+        Op::LogSumExp => "log-sum-exp",
+        Op::Crop { .. } => "crop",
+        Op::Mean => "mean",
+        Op::LogTotal { .. } => "log total",
     }
 }
 

@@ -3,8 +3,12 @@
 //! A value is a table `[position, channel]`. Every operation keeps the grid (stride 1), so
 //! position `t` of every node is the same base `t`. Convolutions are evaluated without padding:
 //! a range of outputs needs a wider range of inputs (networks.md 1, `valid`).
+//!
+//! A graph may also hold operations that mean something in a window only: zero padding, croppings,
+//! controls, and pooling, whose values are scalars: one row without a position. It then has one
+//! more end beside the last node: the scalar head.
 
-use super::op::Op;
+use super::op::{Op, Padding};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -36,12 +40,14 @@ pub struct Node {
 }
 
 /// A network without weights: nodes in topological order; the first is the input, the last the
-/// output, and every other one is read by a later one.
+/// output, and every other one is read by a later one, but for one scalar: the scalar head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Node>", into = "Vec<Node>")]
 pub struct Graph {
     nodes: Vec<Node>,
     channels: Vec<usize>,
+    scalars: Vec<bool>,
+    scalar_head: Option<NodeId>,
 }
 
 /// A tensor that a graph needs.
@@ -87,6 +93,31 @@ impl Graph {
         self.channels[self.output()]
     }
 
+    /// Whether a node's value is one row for the whole window.
+    pub fn is_scalar(&self, node: NodeId) -> bool {
+        self.scalars[node]
+    }
+
+    /// The scalar that no node reads: the network's outputs without a position.
+    pub fn scalar_head(&self) -> Option<NodeId> {
+        self.scalar_head
+    }
+
+    /// Channels of the scalar head; 0 without one.
+    pub fn scalar_channels(&self) -> usize {
+        self.scalar_head.map_or(0, |head| self.channels[head])
+    }
+
+    /// The node of the tracks that are read beside the sequence.
+    pub fn control(&self) -> Option<NodeId> {
+        self.nodes.iter().position(|node| matches!(node.op, Op::Control { .. }))
+    }
+
+    /// Whether some operation means something in a window of given ends only.
+    pub fn needs_window(&self) -> bool {
+        self.nodes.iter().any(|node| node.op.needs_window())
+    }
+
     /// Channels of the first input of a node; 0 for the input node itself.
     pub fn input_channels(&self, node: NodeId) -> usize {
         self.nodes[node].inputs.first().map_or(0, |&input| self.channels[input])
@@ -106,13 +137,17 @@ impl Graph {
             .collect()
     }
 
-    /// How many later nodes read each node; the output counts one reader outside.
+    /// How many later nodes read each node; the output and the scalar head count one reader
+    /// outside.
     pub fn readers(&self) -> Vec<usize> {
         let mut readers = vec![0; self.nodes.len()];
         for &input in self.nodes.iter().flat_map(|node| &node.inputs) {
             readers[input] += 1;
         }
         readers[self.output()] += 1;
+        if let Some(head) = self.scalar_head {
+            readers[head] += 1;
+        }
         readers
     }
 }
@@ -135,8 +170,10 @@ impl From<Graph> for Vec<Node> {
 pub struct GraphBuilder {
     nodes: Vec<Node>,
     channels: Vec<usize>,
+    scalars: Vec<bool>,
     names: HashSet<String>,
     parameters: usize,
+    padding: Padding,
 }
 
 impl GraphBuilder {
@@ -159,17 +196,26 @@ impl GraphBuilder {
         self.channels[node]
     }
 
+    /// Pads every convolution that is added from now on and has more than one tap.
+    pub fn pad_with(&mut self, padding: Padding) {
+        self.padding = padding;
+    }
+
     /// Adds a node and returns its index.
     ///
     /// # Errors
     /// See [`Graph::from_nodes`].
     pub fn add(&mut self, name: impl Into<String>, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
+        let looks = matches!(op, Op::Conv { kernel, .. } if kernel > 1);
+        let op = if looks { op.padded(self.padding) } else { op };
         self.push(Node { name: name.into(), op, inputs: inputs.to_vec() })
     }
 
     fn push(&mut self, node: Node) -> Result<NodeId> {
         let id = self.nodes.len();
         let channels = self.check(&node)?;
+        let scalar = node.op.pools() || node.inputs.iter().any(|&input| self.scalars[input]);
+        self.scalars.push(scalar);
         self.names.insert(node.name.clone());
         self.nodes.push(node);
         self.channels.push(channels);
@@ -201,6 +247,23 @@ impl GraphBuilder {
         if let Some(later) = inputs.iter().find(|&&input| input >= id) {
             return bad(format!("reads node {later}, which does not come before it ({id})"));
         }
+        if matches!(op, Op::Control { .. })
+            && self.nodes.iter().any(|node| matches!(node.op, Op::Control { .. }))
+        {
+            return bad("a network has one node of control tracks at most".into());
+        }
+        let scalars = inputs.iter().filter(|&&input| self.scalars[input]).count();
+        if *op == Op::LogSumExp && scalars < inputs.len() {
+            return bad("it is computed for scalars only".into());
+        }
+        let one_row = match op {
+            Op::Conv { kernel, .. } => *kernel == 1,
+            Op::Crop { .. } | Op::Mean | Op::LogTotal { .. } => false,
+            _ => true,
+        };
+        if scalars > 0 && !(one_row && scalars == inputs.len()) {
+            return bad("it would need a scalar at several positions".into());
+        }
         let widths: Vec<usize> = inputs.iter().map(|&input| self.channels[input]).collect();
         let channels = match op.output_channels(&widths) {
             Ok(channels) => channels,
@@ -219,8 +282,8 @@ impl GraphBuilder {
         Ok(channels)
     }
 
-    /// The graph without the nodes that do not lead to the last one, such as the residual stream
-    /// behind the last gated unit.
+    /// The graph without the nodes that lead neither to the last one nor to a scalar head, such as
+    /// the residual stream behind the last gated unit.
     ///
     /// # Errors
     /// See [`Graph::from_nodes`].
@@ -229,6 +292,11 @@ impl GraphBuilder {
         used[0] = true;
         if let Some(output) = used.last_mut() {
             *output = true;
+        }
+        let read: HashSet<NodeId> =
+            self.nodes.iter().flat_map(|node| node.inputs.iter().copied()).collect();
+        for head in (0..self.nodes.len()).filter(|id| self.scalars[*id] && !read.contains(id)) {
+            used[head] = true;
         }
         for (id, node) in self.nodes.iter().enumerate().rev() {
             if used[id] {
@@ -251,8 +319,17 @@ impl GraphBuilder {
         if self.nodes.len() < 2 {
             return Err(Error::new("a network needs an input and at least one operation"));
         }
-        let graph = Graph { nodes: self.nodes, channels: self.channels };
-        if let Some(unread) = graph.readers().iter().position(|&readers| readers == 0) {
+        let Self { nodes, channels, scalars, .. } = self;
+        let mut graph = Graph { nodes, channels, scalars, scalar_head: None };
+        if graph.is_scalar(graph.output()) {
+            let name = &graph.nodes[graph.output()].name;
+            return Err(Error::new(format!("network node '{name}': the last node is a scalar"))
+                .expected("a value at each position"));
+        }
+        let readers = graph.readers();
+        let mut unread = (0..readers.len()).filter(|&id| readers[id] == 0);
+        graph.scalar_head = unread.clone().find(|&id| graph.is_scalar(id));
+        if let Some(unread) = unread.find(|id| graph.scalar_head != Some(*id)) {
             let name = &graph.nodes[unread].name;
             return Err(Error::new(format!("network node '{name}': no later node reads it")));
         }

@@ -19,5 +19,5 @@ pub use architecture::Architecture;
 pub use coverage::Coverage;
 pub use facts::Facts;
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Parameter};
-pub use op::{Activation, Op};
+pub use op::{Activation, Op, Padding};
 pub use ranges::{Reach, Span};

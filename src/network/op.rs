@@ -32,12 +32,36 @@ pub enum Activation {
     Softplus,
 }
 
+/// What a convolution reads where its window ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Padding {
+    /// Nothing: only positions whose taps all lie inside have a value (`valid`, networks.md 1).
+    #[default]
+    None,
+    /// Zeros, in the layer's input: it has as many positions as its input (`same`).
+    Zero,
+}
+
+impl Padding {
+    /// Whether nothing is read beyond the window.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
 /// What a node computes from its inputs. Its tensors are named `NODE.SUFFIX`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Op {
     /// The encoded sequence: 4 channels A, C, G, T.
     Input,
+    /// Tracks that the network reads beside the sequence, such as a control experiment, over the
+    /// same positions.
+    Control {
+        /// Tracks.
+        channels: usize,
+    },
     /// Cross-correlation: `y[t, o] = bias[o] + Σ weight[o, i, j] · x[t + j·dilation − left, i]`.
     /// Tensors `weight` `[out, in, tap]` and, with `bias`, `bias` `[out]`.
     Conv {
@@ -51,6 +75,9 @@ pub enum Op {
         left: usize,
         /// Whether a bias is added.
         bias: bool,
+        /// What is read beyond the ends of the window.
+        #[serde(default, skip_serializing_if = "Padding::is_none")]
+        padding: Padding,
     },
     /// Batch normalisation in evaluation form: `scale · (x − mean) / √(var + epsilon) + shift`.
     /// Tensors `scale`, `shift`, `mean`, `var`, each `[channels]`.
@@ -73,6 +100,23 @@ pub enum Op {
     Add,
     /// Channels of all inputs, one after the other.
     Concat,
+    /// `ln Σ exp(x)` over two or more inputs with equal channels, channel by channel.
+    LogSumExp,
+    /// The value without so many positions at each end of the window.
+    Crop {
+        /// Positions taken off on the left.
+        left: usize,
+        /// Positions taken off on the right.
+        right: usize,
+    },
+    /// Mean of each channel over all positions of the window: a scalar.
+    Mean,
+    /// `ln(offset + Σ x)` over all positions and channels of the window: a scalar of one channel
+    /// (how networks read the size of a control experiment, networks.md 3).
+    LogTotal {
+        /// Added to the sum.
+        offset: f64,
+    },
 }
 
 /// How many inputs an operation takes.
@@ -108,7 +152,17 @@ impl Op {
     /// the smaller half goes to the left (Keras `same`, networks.md 1).
     pub fn centred(channels: usize, kernel: usize, dilation: usize) -> Self {
         let left = kernel.saturating_sub(1).saturating_mul(dilation) / 2;
-        Op::Conv { channels, kernel, dilation, left, bias: true }
+        Op::Conv { channels, kernel, dilation, left, bias: true, padding: Padding::None }
+    }
+
+    /// The same convolution with another padding; other operations stay as they are.
+    pub fn padded(self, padding: Padding) -> Self {
+        match self {
+            Op::Conv { channels, kernel, dilation, left, bias, .. } => {
+                Op::Conv { channels, kernel, dilation, left, bias, padding }
+            }
+            other => other,
+        }
     }
 
     /// A convolution of one tap: a linear map of the channels of each position.
@@ -130,21 +184,39 @@ impl Op {
     /// How many inputs it takes.
     pub fn arity(&self) -> Arity {
         match self {
-            Op::Input => Arity::Exactly(0),
+            Op::Input | Op::Control { .. } => Arity::Exactly(0),
             Op::Conv { .. }
+            | Op::Crop { .. }
+            | Op::Mean
+            | Op::LogTotal { .. }
             | Op::BatchNorm { .. }
             | Op::Affine
             | Op::Activation { .. }
             | Op::Softmax => Arity::Exactly(1),
             Op::Gate => Arity::Exactly(2),
-            Op::Add | Op::Concat => Arity::AtLeast(2),
+            Op::Add | Op::Concat | Op::LogSumExp => Arity::AtLeast(2),
         }
+    }
+
+    /// Whether it needs all positions of the window at once and gives a scalar.
+    pub fn pools(&self) -> bool {
+        matches!(self, Op::Mean | Op::LogTotal { .. })
+    }
+
+    /// Whether it means something in a window of given ends only.
+    pub fn needs_window(&self) -> bool {
+        let zeros = matches!(self, Op::Conv { padding: Padding::Zero, .. });
+        zeros || self.pools() || matches!(self, Op::Control { .. } | Op::Crop { .. })
     }
 
     /// Channels of the output for inputs of the given channels, or why they do not fit.
     pub(super) fn output_channels(&self, inputs: &[usize]) -> Result<usize, String> {
         match self {
             Op::Input => Ok(super::graph::INPUT_CHANNELS),
+            &Op::Control { channels } if !(1..=MOST_CHANNELS).contains(&channels) => {
+                Err(format!("{channels} channels, expected 1 to {MOST_CHANNELS}"))
+            }
+            &Op::Control { channels } => Ok(channels),
             &Op::Conv { channels, kernel, dilation, left, .. } => {
                 let legal = 1..=MOST_CHANNELS;
                 if !legal.contains(&channels) || !legal.contains(&kernel) {
@@ -167,15 +239,24 @@ impl Op {
             Op::Activation { function: Activation::LeakyRelu { slope } } if !slope.is_finite() => {
                 Err(format!("slope {slope}, expected a number"))
             }
-            Op::BatchNorm { .. } | Op::Affine | Op::Activation { .. } | Op::Softmax => {
-                Ok(inputs[0])
+            Op::LogTotal { offset } if !(offset.is_finite() && *offset > 0.0) => {
+                Err(format!("offset {offset}, expected a number above 0"))
             }
-            Op::Gate | Op::Add => match inputs.iter().find(|&&width| width != inputs[0]) {
-                Some(other) => {
-                    Err(format!("inputs of {} and {other} channels, expected equal", inputs[0]))
+            Op::LogTotal { .. } => Ok(1),
+            Op::BatchNorm { .. }
+            | Op::Affine
+            | Op::Activation { .. }
+            | Op::Softmax
+            | Op::Crop { .. }
+            | Op::Mean => Ok(inputs[0]),
+            Op::Gate | Op::Add | Op::LogSumExp => {
+                match inputs.iter().find(|&&width| width != inputs[0]) {
+                    Some(other) => {
+                        Err(format!("inputs of {} and {other} channels, expected equal", inputs[0]))
+                    }
+                    None => Ok(inputs[0]),
                 }
-                None => Ok(inputs[0]),
-            },
+            }
             Op::Concat => {
                 let sum = inputs.iter().sum();
                 if sum > MOST_CHANNELS {

@@ -1,6 +1,7 @@
 //! Interval arithmetic on a graph: reach, needed inputs, touched outputs (dilation.md 7).
 
 use super::graph::{Graph, NodeId};
+use super::op::{Op, Padding};
 use serde::Serialize;
 
 /// How far one output looks: it reads input positions `[t − left, t + right]`, in bases.
@@ -37,6 +38,12 @@ impl Span {
     /// No position at all.
     pub const EMPTY: Self = Self { start: 0, end: 0 };
 
+    /// All positions that there are.
+    pub const EVERYWHERE: Self = Self { start: i64::MIN / 4, end: i64::MAX / 4 };
+
+    /// The one row of a scalar.
+    pub const SCALAR: Self = Self { start: 0, end: 1 };
+
     /// From the first position and one past the last.
     pub fn new(start: i64, end: i64) -> Self {
         Self { start, end }
@@ -67,6 +74,15 @@ impl Span {
         if both.is_empty() { Self::EMPTY } else { both }
     }
 
+    /// The range with so many fewer positions on either side.
+    pub fn shrink(self, left: u64, right: u64) -> Self {
+        let inner = Self {
+            start: self.start.saturating_add_unsigned(left),
+            end: self.end.saturating_sub_unsigned(right),
+        };
+        if inner.is_empty() { Self::EMPTY } else { inner }
+    }
+
     /// The range with so many more positions on either side; an empty one stays empty.
     pub fn widen(self, left: u64, right: u64) -> Self {
         if self.is_empty() {
@@ -86,8 +102,29 @@ impl Graph {
         Reach { left: input.start.unsigned_abs(), right: input.end.unsigned_abs() - 1 }
     }
 
-    /// The positions of each node that `output` positions of the last node need.
-    /// Nodes that are not needed get an empty range.
+    /// The positions at which each node has a value, when the sequence and the controls have
+    /// `input` positions. A scalar has the one row 0.
+    pub fn domains(&self, input: Span) -> Vec<Span> {
+        let mut domains: Vec<Span> = Vec::with_capacity(self.nodes().len());
+        for node in self.nodes() {
+            let all = node.inputs.iter().map(|&earlier| domains[earlier]);
+            let inside = all.reduce(Span::intersect).unwrap_or(input);
+            domains.push(match node.op {
+                _ if inside.is_empty() => Span::EMPTY,
+                Op::Conv { padding: Padding::None, .. } => {
+                    let reach = node.op.reach();
+                    inside.shrink(reach.left, reach.right)
+                }
+                Op::Crop { left, right } => inside.shrink(left as u64, right as u64),
+                Op::Mean | Op::LogTotal { .. } => Span::SCALAR,
+                _ => inside,
+            });
+        }
+        domains
+    }
+
+    /// The positions of each node that `output` positions of the last node need, in a sequence
+    /// without ends. Nodes that are not needed get an empty range; scalars never are.
     pub fn needed(&self, output: Span) -> Vec<Span> {
         self.needed_in_blocks(output, |_, span| span)
     }
@@ -97,14 +134,46 @@ impl Graph {
     pub fn needed_in_blocks(
         &self,
         output: Span,
-        mut whole: impl FnMut(NodeId, Span) -> Span,
+        whole: impl FnMut(NodeId, Span) -> Span,
     ) -> Vec<Span> {
         let mut needed = vec![Span::EMPTY; self.nodes().len()];
         needed[self.output()] = output;
+        self.walk_back(needed, &[], whole)
+    }
+
+    /// The positions of each node that the whole output and the scalar head need in a window, given
+    /// the domains of the nodes there. A range may reach beyond the node's domain: its readers see
+    /// zeros there.
+    pub fn needed_in_window(
+        &self,
+        domains: &[Span],
+        whole: impl FnMut(NodeId, Span) -> Span,
+    ) -> Vec<Span> {
+        let mut needed = vec![Span::EMPTY; self.nodes().len()];
+        for end in [Some(self.output()), self.scalar_head()].into_iter().flatten() {
+            needed[end] = domains[end];
+        }
+        self.walk_back(needed, domains, whole)
+    }
+
+    /// Fills in what each node needs of its inputs, from the ends of the graph to the sequence.
+    /// Without `domains` every node has values everywhere.
+    fn walk_back(
+        &self,
+        mut needed: Vec<Span>,
+        domains: &[Span],
+        mut whole: impl FnMut(NodeId, Span) -> Span,
+    ) -> Vec<Span> {
+        let domain = |node: NodeId| domains.get(node).copied().unwrap_or(Span::EVERYWHERE);
         for (id, node) in self.nodes().iter().enumerate().rev() {
+            let inside = needed[id].intersect(domain(id));
             let reach = node.op.reach();
-            let wanted = whole(id, needed[id]).widen(reach.left, reach.right);
+            let wanted = whole(id, inside).widen(reach.left, reach.right);
             for &input in &node.inputs {
+                let wanted = match node.op.pools() && !inside.is_empty() {
+                    true => domain(input),
+                    false => wanted,
+                };
                 needed[input] = needed[input].hull(wanted);
             }
         }
@@ -117,11 +186,15 @@ impl Graph {
         touched[0] = input;
         for (id, node) in self.nodes().iter().enumerate().skip(1) {
             let reach = node.op.reach();
-            touched[id] = node
+            let changed = node
                 .inputs
                 .iter()
                 .map(|&earlier| touched[earlier].widen(reach.right, reach.left))
                 .fold(Span::EMPTY, Span::hull);
+            touched[id] = match node.op.pools() && !changed.is_empty() {
+                true => Span::SCALAR,
+                false => changed,
+            };
         }
         touched
     }

@@ -36,7 +36,7 @@ pub fn job(
             contig - tile.end
         }
     };
-    Ok(Job { start: signed(start), length: index(tile.len()), letters })
+    Ok(Job::new(signed(start), index(tile.len()), letters))
 }
 
 fn signed(position: u64) -> i64 {

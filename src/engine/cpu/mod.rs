@@ -8,12 +8,14 @@ mod run;
 
 pub use isa::Isa;
 
-use super::encode::one_hot;
+use super::encode::{control_rows, one_hot};
 use super::mix::Mixer;
-use super::{Engine, Job, Values};
+use super::oracle::scalar_head;
+use super::{Engine, Job, Values, Wanted};
 use crate::error::Result;
-use crate::model::{Member, Model, Track, UnknownBase};
-use crate::network::{Graph, Reach, Span};
+use crate::model::{Member, Model, UnknownBase, Weights, Window};
+use crate::network::graph::INPUT_CHANNELS;
+use crate::network::{Graph, NodeId, Reach, Span};
 use plan::Plan;
 use rayon::prelude::*;
 use run::{Encoded, Workspace};
@@ -30,7 +32,10 @@ pub struct CpuEngine {
     /// Per member of the model: its network and plan; `None` where no track needs it.
     members: Vec<Option<(usize, Plan)>>,
     unknown: UnknownBase,
+    window: Option<Window>,
     reach: Reach,
+    /// Weights of the scalar heads, by member.
+    heads: Vec<Weights>,
     /// Buffers of earlier jobs, taken by the next ones.
     workspaces: Mutex<Vec<Workspace>>,
 }
@@ -40,19 +45,31 @@ impl CpuEngine {
     ///
     /// # Errors
     /// An instruction set that this processor lacks.
-    pub fn new(model: &Model, tracks: &[Track], isa: Isa) -> Result<Self> {
-        let mixer = Mixer::new(tracks);
+    pub fn new(model: &Model, wanted: impl Into<Wanted>, isa: Isa) -> Result<Self> {
+        let mixer = Mixer::new(wanted.into());
+        let window = model.window;
         let plan = |(index, member): (usize, &Member)| {
             let wanted = mixer.members().contains(&index);
             let graph = &model.networks[member.network];
-            wanted.then(|| (member.network, Plan::new(graph, &member.weights)))
+            wanted.then(|| {
+                (member.network, Plan::new(graph, &member.weights, window.map(|w| w.span())))
+            })
         };
         let members: Vec<Option<(usize, Plan)>> =
             model.members.par_iter().enumerate().map(plan).collect();
         let reaches = members.iter().flatten().map(|(n, plan)| plan.reach(&model.networks[*n]));
+        let heads = model
+            .members
+            .iter()
+            .map(|member| scalar_weights(&model.networks[member.network], &member.weights));
         Ok(Self {
             isa: isa.checked()?,
-            reach: reaches.fold(Reach::default(), Reach::hull),
+            reach: match window {
+                None => reaches.fold(Reach::default(), Reach::hull),
+                Some(_) => model.flanks(),
+            },
+            heads: heads.collect(),
+            window,
             members,
             networks: model.networks.clone(),
             unknown: model.unknown_base,
@@ -67,17 +84,67 @@ impl CpuEngine {
 
     fn job(&self, job: &Job, workspace: &mut Workspace) -> Result<Values> {
         let rows = one_hot(&job.letters, self.unknown);
-        let start = job.start.saturating_sub_unsigned(self.reach.left);
-        let input = Encoded { start, rows: &rows };
-        let output = Span::new(job.start, job.start.saturating_add_unsigned(job.length as u64));
         self.mixer.mix(job.length, |member, take| {
             let (network, plan) =
                 self.members[member].as_ref().expect("the mixer asks for planned members only");
             let graph = &self.networks[*network];
-            take(run::run(self.isa, graph, plan, input, output, workspace));
+            let mut run = |input, output| {
+                let head = |pooled: &[(NodeId, Vec<f64>)]| self.head(graph, member, pooled);
+                take(run::run(self.isa, graph, plan, input, output, head, workspace));
+            };
+            match self.window {
+                None => {
+                    let start = job.start.saturating_sub_unsigned(self.reach.left);
+                    let end = job.start.saturating_add_unsigned(job.length as u64);
+                    let input = Encoded { start, rows: &rows, controls: &[] };
+                    run(input, Span::new(job.start, end));
+                }
+                Some(window) => {
+                    let (start, rows) = pad(rows.clone(), INPUT_CHANNELS, plan, graph, window);
+                    let channels = graph.control().map_or(0, |node| graph.channels(node));
+                    let controls = control_rows(&job.controls, channels, job.letters.len());
+                    let (_, controls) = pad(controls, channels, plan, graph, window);
+                    run(Encoded { start, rows: &rows, controls: &controls }, window.span());
+                }
+            }
             Ok(())
         })
     }
+
+    /// The scalar head of a member.
+    fn head(&self, graph: &Graph, member: usize, pooled: &[(NodeId, Vec<f64>)]) -> Vec<f64> {
+        let value = |node| pooled.iter().find(|(pool, _)| *pool == node);
+        scalar_head(graph, &self.heads[member], |node| {
+            value(node).expect("every pooling node was run").1.clone()
+        })
+    }
+}
+
+/// Rows of a window with zeros on both sides as far as a plan reads, and where they begin.
+fn pad(
+    rows: Vec<f32>,
+    channels: usize,
+    plan: &Plan,
+    graph: &Graph,
+    window: Window,
+) -> (i64, Vec<f32>) {
+    let inside = window.span();
+    let needed = plan.needed(graph, inside);
+    let control = graph.control().map_or(Span::EMPTY, |node| needed[node]);
+    let read = needed[0].hull(control).hull(inside);
+    let [left, right] = [inside.start - read.start, read.end - inside.end]
+        .map(|rows| usize::try_from(rows).expect("the hull covers the window") * channels);
+    let mut padded = vec![0.0; left];
+    padded.extend(rows);
+    padded.resize(padded.len() + right, 0.0);
+    (read.start, padded)
+}
+
+/// The tensors of the scalar nodes.
+fn scalar_weights(graph: &Graph, weights: &Weights) -> Weights {
+    let scalars = (0..graph.nodes().len()).filter(|&node| graph.is_scalar(node));
+    let names = scalars.flat_map(|node| graph.node_parameters(node));
+    names.map(|parameter| (parameter.name.clone(), weights[&parameter.name].clone())).collect()
 }
 
 /// Memory of the working buffers of a network per position, in bytes.

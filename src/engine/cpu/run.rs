@@ -6,7 +6,7 @@ use super::kernel::{Pass, Scratch};
 use super::plan::{Home, Operation, Plan, Source, Step};
 use crate::engine::mix::Output;
 use crate::network::graph::INPUT_CHANNELS;
-use crate::network::{Graph, NodeId, Span};
+use crate::network::{Graph, NodeId, Op, Span};
 
 /// Rows that go through elementwise operations together: few enough that 32 channels stay in the
 /// first-level cache.
@@ -19,39 +19,53 @@ pub struct Workspace {
     rows: Vec<f32>,
     branch: Vec<f32>,
     scratch: Scratch,
+    scalars: Vec<f64>,
 }
 
 /// Encoded sequence: rows of four channels from an absolute position on.
 #[derive(Debug, Clone, Copy)]
 pub struct Encoded<'a> {
-    /// Position of the first row, on the strand that is read.
+    /// Position of the first row, on the strand that is read, or in the window.
     pub start: i64,
     /// Row after row.
     pub rows: &'a [f32],
+    /// Rows of the control tracks, if the network reads any.
+    pub controls: &'a [f32],
 }
 
-/// Computes `output` positions of the network's last node. `input` covers what they need
-/// ([`Plan::reach`]).
+/// Computes `output` positions of the network's last node, or all outputs of a window. `input`
+/// covers what they need ([`Plan::needed`]). `scalar_head` makes the scalar head's channels of the
+/// values of pooling nodes.
 pub fn run<'w>(
     isa: Isa,
     graph: &Graph,
     plan: &Plan,
     input: Encoded<'_>,
     output: Span,
+    scalar_head: impl Fn(&[(NodeId, Vec<f64>)]) -> Vec<f64>,
     workspace: &'w mut Workspace,
 ) -> Output<'w> {
     let spans = plan.needed(graph, output);
-    let Workspace { slots, rows, branch, scratch } = workspace;
+    let mut extents = spans.clone();
+    for (node, home) in plan.homes.iter().enumerate() {
+        if let Some(home) = home {
+            extents[home.base] = extents[home.base].hull(spans[node]);
+        }
+    }
+    let Workspace { slots, rows, branch, scratch, scalars } = workspace;
     slots.resize_with(slots.len().max(plan.slots.len()), Vec::new);
     for home in plan.homes.iter().flatten() {
-        let need = spans[home.base].len() * home.stride;
+        let need = extents[home.base].len() * home.stride;
         if slots[home.slot].len() < need {
             slots[home.slot].resize(need, 0.0);
         }
     }
-    let mut memory = Memory { plan, spans: &spans, input, slots };
+    let control = graph.control().map(|node| (node, graph.channels(node)));
+    let mut memory = Memory { plan, spans: &spans, extents: &extents, input, control, slots };
+    let mut pooled = Vec::with_capacity(plan.pools.len());
+    memory.pool(graph, |input| plan.homes[input].is_none(), &mut pooled);
     for step in &plan.steps {
-        let span = spans[step.node];
+        let span = plan.inside(step.node, spans[step.node]);
         let (whole, length) = (plan.grid(step.node).cover(span), step.rows_at_once());
         for start in (whole.start..whole.end).step_by(length) {
             let block = Span::new(start, whole.end.min(start + length as i64));
@@ -59,9 +73,15 @@ pub fn run<'w>(
             memory.fill(isa, step, block, rows, scratch);
             memory.finish(isa, step, block, rows, branch);
         }
+        memory.clear_margins(step);
+        let made = |node| node == step.node || step.branches.iter().any(|b| b.node == node);
+        memory.pool(graph, made, &mut pooled);
     }
+    *scalars = scalar_head(&pooled);
     let home = plan.homes[graph.output()].expect("the output is stored");
-    Output { values: &slots[home.slot][..output.len() * home.stride], stride: home.stride }
+    let first = (spans[graph.output()].start - extents[home.base].start) as usize * home.stride;
+    let values = &slots[home.slot][first..][..spans[graph.output()].len() * home.stride];
+    Output { values, stride: home.stride, scalars }
 }
 
 impl Step {
@@ -77,8 +97,13 @@ impl Step {
 /// All stored values while a plan runs.
 struct Memory<'a> {
     plan: &'a Plan,
+    /// What is wanted of each node.
     spans: &'a [Span],
+    /// What the buffers of each base hold: its own and what is written over it.
+    extents: &'a [Span],
     input: Encoded<'a>,
+    /// Node and channels of the control tracks.
+    control: Option<(NodeId, usize)>,
     slots: &'a mut [Vec<f32>],
 }
 
@@ -93,7 +118,7 @@ impl Memory<'_> {
         rows: &mut [f32],
         branch: &mut Vec<f32>,
     ) {
-        let wanted = block.intersect(self.spans[step.node]);
+        let wanted = block.intersect(self.plan.inside(step.node, self.spans[step.node]));
         for start in (wanted.start..wanted.end).step_by(ROWS) {
             let part = Span::new(start, wanted.end.min(start + ROWS as i64));
             let first = (part.start - block.start) as usize * step.stride;
@@ -166,7 +191,11 @@ impl Memory<'_> {
             }
             None => {
                 let first = (from - self.input.start) as usize;
-                Rows { values: &self.input.rows[first * INPUT_CHANNELS..], stride: INPUT_CHANNELS }
+                let (values, stride) = match self.control {
+                    Some((control, channels)) if control == node => (self.input.controls, channels),
+                    _ => (self.input.rows, INPUT_CHANNELS),
+                };
+                Rows { values: &values[first * stride..], stride }
             }
         }
     }
@@ -174,7 +203,7 @@ impl Memory<'_> {
     /// Keeps the part of a block that later steps need.
     fn store(&mut self, node: NodeId, block: Span, rows: &[f32]) {
         let home = self.plan.homes[node].expect("stored values have a home");
-        let kept = block.intersect(self.spans[node]);
+        let kept = block.intersect(self.plan.inside(node, self.spans[node]));
         if kept.is_empty() {
             return;
         }
@@ -185,6 +214,43 @@ impl Memory<'_> {
     }
 
     fn offset(&self, home: Home, position: i64) -> usize {
-        (position - self.spans[home.base].start) as usize * home.stride
+        (position - self.extents[home.base].start) as usize * home.stride
+    }
+
+    /// Zeros what readers see of a step's values beyond the window.
+    fn clear_margins(&mut self, step: &Step) {
+        let own = step.stored.then_some(step.node);
+        for node in own.into_iter().chain(step.branches.iter().map(|branch| branch.node)) {
+            let (span, home) = (self.spans[node], self.plan.homes[node]);
+            let (inside, home) = (self.plan.inside(node, span), home.expect("stored values"));
+            for margin in [Span::new(span.start, inside.start), Span::new(inside.end, span.end)] {
+                if !margin.is_empty() {
+                    let from = self.offset(home, margin.start);
+                    self.slots[home.slot][from..][..margin.len() * home.stride].fill(0.0);
+                }
+            }
+        }
+    }
+
+    /// Adds the values of pooling nodes whose input is ready: sums in f64, in the order of the
+    /// positions.
+    fn pool(
+        &self,
+        graph: &Graph,
+        ready: impl Fn(NodeId) -> bool,
+        pooled: &mut Vec<(NodeId, Vec<f64>)>,
+    ) {
+        for pool in self.plan.pools.iter().filter(|pool| ready(pool.input)) {
+            let mut sums = vec![0.0; graph.channels(pool.input)];
+            let from = self.rows(pool.input, pool.span.start);
+            for row in from.values.chunks(from.stride).take(pool.span.len()) {
+                sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
+            }
+            let value = match graph.nodes()[pool.node].op {
+                Op::LogTotal { offset } => vec![(offset + sums.iter().sum::<f64>()).ln()],
+                _ => sums.into_iter().map(|sum| sum / pool.span.len() as f64).collect(),
+            };
+            pooled.push((pool.node, value));
+        }
     }
 }

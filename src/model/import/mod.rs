@@ -343,6 +343,9 @@ fn empty(
         members: Vec::new(),
         tracks: Vec::new(),
         scheme: None,
+        window: None,
+        scalars: Vec::new(),
+        profiles: Vec::new(),
         unknown_base: UnknownBase::Zero,
         provenance: Provenance {
             family: family.to_string(),

@@ -1,6 +1,7 @@
 //! Groups the nodes of a graph into steps: batch norms folded, elementwise operations behind the
 //! convolution that feeds them.
 
+use super::pools::{aside, pooled};
 use super::{Branch, Operation, Source, Step};
 use crate::engine::cpu::kernel::{Convolution, Packed, padded};
 use crate::model::Weights;
@@ -16,6 +17,8 @@ pub struct Fusion<'a> {
     done: Vec<bool>,
     /// Nodes whose value is kept in a buffer.
     stored: Vec<bool>,
+    /// Nodes whose value is kept for pooling, whoever else reads it.
+    pooled: Vec<bool>,
 }
 
 impl<'a> Fusion<'a> {
@@ -25,14 +28,18 @@ impl<'a> Fusion<'a> {
         for (id, node) in graph.nodes().iter().enumerate() {
             node.inputs.iter().for_each(|&input| readers[input].push(id));
         }
-        let (done, stored) = (vec![false; readers.len()], vec![false; readers.len()]);
-        Self { graph, weights, readers, done, stored }
+        let done = aside(graph);
+        readers.iter_mut().for_each(|readers| readers.retain(|&reader| !done[reader]));
+        let stored = vec![false; readers.len()];
+        Self { graph, weights, readers, done, stored, pooled: pooled(graph) }
     }
 
     /// The steps, in order.
     pub fn steps(mut self) -> Vec<Step> {
-        self.done[0] = true;
-        self.stored[0] = true;
+        for input in [Some(0), self.graph.control()].into_iter().flatten() {
+            self.done[input] = true;
+            self.stored[input] = true;
+        }
         let mut steps = vec![];
         for node in 1..self.graph.nodes().len() {
             if !self.done[node] {
@@ -75,7 +82,7 @@ impl<'a> Fusion<'a> {
             node = next;
         }
         let branches = self.branches(node);
-        let outside = node == self.graph.output();
+        let outside = node == self.graph.output() || self.pooled[node];
         let stored = outside || self.readers[node].iter().any(|&reader| !self.done[reader]);
         self.stored[node] = stored;
         Step {
@@ -121,7 +128,7 @@ impl<'a> Fusion<'a> {
     /// The single reader of a node that is not the output.
     fn only_reader(&self, node: NodeId) -> Option<NodeId> {
         match self.readers[node][..] {
-            [only] if node != self.graph.output() => Some(only),
+            [only] if node != self.graph.output() && !self.pooled[node] => Some(only),
             _ => None,
         }
     }
@@ -157,7 +164,9 @@ impl<'a> Fusion<'a> {
                 };
                 Some(vec![operation])
             }
-            Op::Input | Op::Conv { .. } | Op::Concat => None,
+            Op::Crop { .. } => Some(vec![]),
+            Op::Input | Op::Control { .. } | Op::Conv { .. } | Op::Concat => None,
+            Op::Mean | Op::LogTotal { .. } | Op::LogSumExp => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Anchored blocks: where a value is computed block by block, and where blocks begin.
 
 use super::Step;
-use crate::network::{Graph, Span};
+use crate::network::{Graph, NodeId, Span};
 
 /// The blocks in which a value is computed: block `k` begins at `offset + k · block`, in absolute
 /// positions on the strand that is read.
@@ -27,14 +27,18 @@ impl Grid {
 
 /// Places the blocks of each step so that they begin where the blocks of the step after it begin
 /// to read: then only the other end of a stretch has to be rounded up, layer after layer.
-pub fn align_blocks(graph: &Graph, steps: &[Step]) -> Vec<Grid> {
+pub fn align_blocks(graph: &Graph, steps: &[Step], domains: Option<&[Span]>) -> Vec<Grid> {
     let mut grids = vec![Grid { block: 1, offset: 0 }; graph.nodes().len()];
     for step in steps {
         grids[step.node].block = step.block();
     }
-    graph.needed_in_blocks(Span::new(0, 1), |node, span| {
+    let place = |node: NodeId, span: Span| {
         grids[node].offset = span.start;
         grids[node].cover(span)
-    });
+    };
+    match domains {
+        None => graph.needed_in_blocks(Span::new(0, 1), place),
+        Some(domains) => graph.needed_in_window(domains, place),
+    };
     grids
 }

@@ -4,9 +4,11 @@
 mod buffers;
 mod fusion;
 mod grids;
+mod pools;
 
 pub use buffers::bytes_per_position;
 pub use grids::Grid;
+pub use pools::Pool;
 
 use super::kernel::Convolution;
 use crate::model::Weights;
@@ -14,6 +16,7 @@ use crate::network::{Activation, Graph, NodeId, Reach, Span};
 use buffers::{bytes_of, share_buffers};
 use fusion::Fusion;
 use grids::align_blocks;
+use pools::pools;
 
 /// Where the rows of a step come from.
 #[derive(Debug)]
@@ -96,21 +99,39 @@ pub struct Plan {
     pub slots: Vec<usize>,
     /// Per node, the anchored blocks in which it is computed.
     grids: Vec<Grid>,
+    /// Per node, where it has values in the window of the model, if there is one; positions count
+    /// from the start of the window then.
+    domains: Option<Vec<Span>>,
+    /// What is gathered over the whole window.
+    pub pools: Vec<Pool>,
 }
 
 impl Plan {
-    /// Plans a network. The weights must be those that [`Graph::parameters`] asks for.
-    pub fn new(graph: &Graph, weights: &Weights) -> Self {
+    /// Plans a network, for a window of these positions if the model has one. The weights must be
+    /// those that [`Graph::parameters`] asks for.
+    pub fn new(graph: &Graph, weights: &Weights, window: Option<Span>) -> Self {
         let steps = Fusion::new(graph, Some(weights)).steps();
         let (homes, slots) = share_buffers(graph, &steps);
-        let grids = align_blocks(graph, &steps);
-        Self { steps, homes, slots, grids }
+        let domains = window.map(|window| graph.domains(window));
+        let grids = align_blocks(graph, &steps, domains.as_deref());
+        let pools = domains.as_deref().map_or(Vec::new(), |domains| pools(graph, domains));
+        Self { steps, homes, slots, grids, domains, pools }
     }
 
     /// The positions of each node that `output` positions of the last node need, in absolute
-    /// coordinates on the strand that is read. Anchored blocks are computed whole.
+    /// coordinates on the strand that is read, or that the outputs of a window need. Anchored
+    /// blocks are computed whole.
     pub fn needed(&self, graph: &Graph, output: Span) -> Vec<Span> {
-        graph.needed_in_blocks(output, |node, span| self.grids[node].cover(span))
+        let whole = |node: NodeId, span| self.grids[node].cover(span);
+        match &self.domains {
+            None => graph.needed_in_blocks(output, whole),
+            Some(domains) => graph.needed_in_window(domains, whole),
+        }
+    }
+
+    /// The part of a range of a node that has values; beyond it, readers see zeros.
+    pub fn inside(&self, node: NodeId, span: Span) -> Span {
+        self.domains.as_ref().map_or(span, |domains| span.intersect(domains[node]))
     }
 
     /// The blocks in which a node is computed.
