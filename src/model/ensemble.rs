@@ -1,6 +1,6 @@
 //! Several model files as one ensemble.
 
-use super::{Loaded, Model, Track};
+use super::{Loaded, Model, Source, Track};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -51,6 +51,17 @@ impl Model {
             let text = |model: &Self| format!("{:?}", model.reach());
             return differ("reach", text(other), text(self));
         }
+        if self.window != other.window || self.flanks() != other.flanks() {
+            let text = |model: &Self| format!("{:?}", model.window);
+            return differ("window", text(other), text(self));
+        }
+        let scalars = |model: &Self| -> Vec<_> {
+            model.scalars.iter().map(|s| (s.name.clone(), s.unit.clone())).collect()
+        };
+        if scalars(self) != scalars(other) || self.profiles != other.profiles {
+            let text = |model: &Self| format!("{:?}, {:?}", scalars(model), model.profiles);
+            return differ("scalars or profiles", text(other), text(self));
+        }
         if self.unknown_base != other.unknown_base {
             let text = |model: &Self| format!("{:?}", model.unknown_base);
             return differ("the reading of unknown letters", text(other), text(self));
@@ -94,11 +105,16 @@ impl Model {
             });
             self.members.push(member);
         }
+        let moved = |sources: Vec<Source>| {
+            sources
+                .into_iter()
+                .map(move |source| Source { member: source.member + first, ..source })
+        };
         for (track, others) in self.tracks.iter_mut().zip(other.tracks) {
-            track.sources.extend(others.sources.into_iter().map(|mut source| {
-                source.member += first;
-                source
-            }));
+            track.sources.extend(moved(others.sources));
+        }
+        for (scalar, others) in self.scalars.iter_mut().zip(other.scalars) {
+            scalar.sources.extend(moved(others.sources));
         }
         self.scheme = self.scheme.take().or(other.scheme);
         self.name = format!("{}+{}", self.name, other.name);

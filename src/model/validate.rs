@@ -1,6 +1,6 @@
 //! Whether the parts of a model fit together: every index, name, tensor and shape.
 
-use super::{Model, Tensor, Track, Weights};
+use super::{Model, Profile, Scalar, Source, Tensor, Track, Weights};
 use crate::error::{Error, Result};
 use crate::network::{Graph, Op};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +12,8 @@ impl Model {
     /// The first thing that does not fit, by name.
     pub fn validate(&self) -> Result<()> {
         self.validate_members()?;
+        self.validate_windows()?;
+        self.validate_scalars()?;
         let mut names = BTreeSet::new();
         for track in &self.tracks {
             // Names become file names, and some file systems do not tell cases apart.
@@ -59,8 +61,7 @@ impl Model {
 
     fn validate_track(&self, track: &Track) -> Result<()> {
         let name = &track.name;
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if name.is_empty() || !name.chars().all(allowed) {
+        if !is_name(name) {
             return Err(Error::new("a track name cannot be used in a file name")
                 .found(format!("{name:?}"))
                 .expected("letters, digits, _ and -"));
@@ -68,13 +69,23 @@ impl Model {
         if track.sources.is_empty() {
             return Err(Error::new(format!("track {name:?} has no sources")));
         }
-        for source in &track.sources {
+        self.validate_sources(&format!("track {name:?}"), &track.sources, Graph::output_channels)
+    }
+
+    fn validate_sources(
+        &self,
+        what: &str,
+        sources: &[Source],
+        channels: impl Fn(&Graph) -> usize,
+    ) -> Result<()> {
+        for source in sources {
             let member = self.members.get(source.member);
-            let channels = member.map(|member| self.networks[member.network].output_channels());
+            let channels = member.map(|member| channels(&self.networks[member.network]));
             if channels.is_none_or(|channels| source.channel >= channels) {
-                return Err(Error::new(format!("track {name:?} reads what is not there"))
+                return Err(Error::new(format!("{what} reads what is not there"))
                     .found(format!("channel {} of member {}", source.channel, source.member))
                     .expected(match channels {
+                        Some(0) => "a network with such outputs".into(),
                         Some(channels) => format!("a channel below {channels}"),
                         None => format!("a member below {}", self.members.len()),
                     }));
@@ -82,6 +93,80 @@ impl Model {
         }
         Ok(())
     }
+
+    /// Every network fits the window, and gives outputs at the same positions of it.
+    fn validate_windows(&self) -> Result<()> {
+        let Some(window) = self.window else {
+            return match self.networks.iter().any(Graph::needs_window) {
+                true => Err(Error::new("a network of the model needs a window of given ends")
+                    .found("none")
+                    .expected("the numbers in, out and anchor")),
+                false => Ok(()),
+            };
+        };
+        if !(1..=LONGEST_WINDOW).contains(&window.input) || window.anchor >= window.input {
+            return Err(Error::new("the window of the model is impossible")
+                .found(format!("{} bases, anchor {}", window.input, window.anchor))
+                .expected(format!("1 to {LONGEST_WINDOW} bases, and the anchor among them")));
+        }
+        let first = self.networks.first().map(|graph| window.outputs(graph));
+        for graph in &self.networks {
+            let outputs = window.outputs(graph);
+            if outputs.len() != window.output || outputs.is_empty() || Some(outputs) != first {
+                return Err(Error::new("the window of the model does not fit its network")
+                    .found(format!(
+                        "outputs {} to {} of {} bases",
+                        outputs.start, outputs.end, window.input
+                    ))
+                    .expected(format!("{} outputs, the same of every network", window.output)));
+            }
+            let domains = graph.domains(window.span());
+            if let Some(empty) = domains.iter().position(|domain| domain.is_empty()) {
+                let name = &graph.nodes()[empty].name;
+                return Err(Error::new(format!("the window has no position for node {name:?}"))
+                    .found(format!("{} bases", window.input)));
+            }
+        }
+        let controls = self.control_channels();
+        let channels = |graph: &Graph| graph.control().map(|node| graph.channels(node));
+        if self.networks.iter().any(|graph| channels(graph).is_some_and(|n| n != controls)) {
+            return Err(Error::new("the networks of the model read different control tracks"));
+        }
+        Ok(())
+    }
+
+    fn validate_scalars(&self) -> Result<()> {
+        let mut names = BTreeSet::new();
+        for Scalar { name, sources, .. } in &self.scalars {
+            let what = format!("scalar {name:?}");
+            if !names.insert(name) || !is_name(name) || sources.is_empty() {
+                return Err(Error::new(format!("{what} has no name of its own, or no sources"))
+                    .expected("letters, digits, _ and -, and a channel of a member"));
+            }
+            self.validate_sources(&what, sources, Graph::scalar_channels)?;
+        }
+        let mut used = BTreeSet::new();
+        for Profile { tracks, log_count } in &self.profiles {
+            let known = |name: &String| self.tracks.iter().any(|track| track.name == *name);
+            if tracks.is_empty() || !tracks.iter().all(known) || !names.contains(log_count) {
+                return Err(Error::new("a profile of the model reads what is not there")
+                    .found(format!("tracks {}, scalar {log_count}", list(tracks))));
+            }
+            if let Some(twice) = tracks.iter().find(|track| !used.insert(*track)) {
+                return Err(Error::new(format!("two profiles of the model hold track {twice:?}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Longest window in bases: beyond any published network, and small enough to hold its layers.
+const LONGEST_WINDOW: usize = 1 << 24;
+
+/// Whether a name can be part of a file's name.
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    !name.is_empty() && name.chars().all(allowed)
 }
 
 /// Checks that `weights` are exactly the tensors that `graph` needs, and can be computed with.
