@@ -90,7 +90,7 @@ impl BedGraph {
 
     fn new(file: OutputFile, bgzip: bool, contigs: &Contigs, style: &Style) -> Self {
         Self {
-            index: (bgzip && file.part().is_some()).then(|| Index::new(contigs)),
+            index: (bgzip && file.part().is_some()).then(|| Index::of_bed(contigs)),
             contigs: contigs.clone(),
             style: style.clone(),
             text: TextFile::new(file, bgzip),
@@ -130,7 +130,7 @@ impl BedGraph {
             };
             self.records += 1;
             if let Some(index) = &mut self.index {
-                index.add(contig, &self.contigs, place, from)?;
+                index.add(self.contigs.name(contig), place, from)?;
             }
         }
         Ok(())
@@ -178,7 +178,7 @@ impl BedGraph {
         self.text.put(&self.line)?;
         self.records += 1;
         if let Some(index) = &mut self.index {
-            index.add(run.contig, &self.contigs, (run.start, run.end), from)?;
+            index.add(self.contigs.name(run.contig), (run.start, run.end), from)?;
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
-//! The index of a bgzipped track: tabix, or CSI where a contig is too long for tabix.
+//! The index of a bgzipped track or variant file: tabix, or CSI where a contig is too long for
+//! tabix, and always for BCF.
 
 use crate::error::{Error, Result};
-use crate::genome::{ContigId, Contigs};
+use crate::genome::Contigs;
 use crate::job::{OutputFile, output::append};
 use noodles::bgzf::VirtualPosition;
 use noodles::core::Position;
@@ -21,12 +22,13 @@ const MIN_SHIFT: u8 = 14;
 /// Levels of bins below the root in tabix: 2^(14 + 3 * 5) = 2^29 bases.
 const TABIX_DEPTH: u8 = 5;
 
-/// Collects where each line of a bgzipped track lies.
+/// Collects where each line of a bgzipped file lies.
 pub struct Index {
     indexer: Either,
-    /// Contigs seen so far, in the order of the file; their places are the index's ids.
+    /// Contigs, whose places are the index's ids: of text those that were seen, in the order of
+    /// the file; of BCF all of its header.
     names: Vec<String>,
-    last: Option<ContigId>,
+    last: Option<usize>,
     /// The latest line, whose end is where the next one begins: a writer would otherwise say "the
     /// end of this block" where a reader of the same file says "the start of the next".
     open: Option<Line>,
@@ -40,22 +42,41 @@ struct Line {
     from: VirtualPosition,
 }
 
+/// Each with how the columns of a text file are read; BCF has none.
 enum Either {
-    Tabix(Indexer<LinearIndex>),
-    Csi(Indexer<BinnedIndex>),
+    Tabix(Indexer<LinearIndex>, Header),
+    Csi(Indexer<BinnedIndex>, Option<Header>),
 }
 
 impl Index {
-    /// An empty index for a reference; its longest contig decides the format.
-    pub fn new(contigs: &Contigs) -> Self {
+    /// An empty index of a BED-like file over a reference, whose longest contig decides the format.
+    pub fn of_bed(contigs: &Contigs) -> Self {
         let longest = contigs.iter().map(|(_, _, length)| length).max().unwrap_or(0);
+        Self::new(longest, Some(Builder::bed().build()))
+    }
+
+    /// An empty index of a VCF file whose longest contig has so many bases.
+    pub fn of_vcf(longest: u64) -> Self {
+        Self::new(longest, Some(Builder::vcf().build()))
+    }
+
+    #[allow(dead_code, reason = "BCF output comes next")]
+    /// An empty index of a BCF file with these contigs in its header.
+    pub fn of_bcf(longest: u64, names: Vec<String>) -> Self {
+        Self { names, ..Self::new(longest, None) }
+    }
+
+    fn new(longest: u64, columns: Option<Header>) -> Self {
         let mut depth = TABIX_DEPTH;
         while longest > 1 << (MIN_SHIFT + 3 * depth) {
             depth += 1;
         }
-        let indexer = match depth {
-            TABIX_DEPTH => Either::Tabix(Indexer::default()),
-            _ => Either::Csi(Indexer::new(MIN_SHIFT, depth).expect("a depth that fits 64 bits")),
+        let indexer = match (depth, columns) {
+            (TABIX_DEPTH, Some(columns)) => Either::Tabix(Indexer::default(), columns),
+            (_, columns) => {
+                let indexer = Indexer::new(MIN_SHIFT, depth).expect("a depth that fits 64 bits");
+                Either::Csi(indexer, columns)
+            }
         };
         Self { indexer, names: Vec::new(), last: None, open: None }
     }
@@ -63,17 +84,16 @@ impl Index {
     /// Adds the line of bases `[start, end)` (0-based) that begins at `from` of the file.
     pub fn add(
         &mut self,
-        contig: ContigId,
-        contigs: &Contigs,
+        contig: &str,
         (start, end): (u64, u64),
         from: VirtualPosition,
     ) -> Result<()> {
         self.end_line(from)?;
-        if self.last != Some(contig) {
-            self.last = Some(contig);
-            self.names.push(contigs.name(contig).to_string());
-        }
-        let id = self.names.len() - 1;
+        let id = match self.last {
+            Some(id) if self.names[id] == contig => id,
+            _ => self.id_of(contig)?,
+        };
+        self.last = Some(id);
         let position = |at: u64| usize::try_from(at).ok().and_then(Position::new);
         let (Some(first), Some(last)) = (position(start + 1), position(end)) else {
             return Err(Error::new("a position is too large for an index").found(end));
@@ -82,13 +102,24 @@ impl Index {
         Ok(())
     }
 
+    /// The id of a contig that is not that of the line before.
+    fn id_of(&mut self, contig: &str) -> Result<usize> {
+        if let Either::Csi(_, None) = self.indexer {
+            let found = self.names.iter().position(|name| name == contig);
+            return found
+                .ok_or_else(|| Error::new("a contig that the header does not list").found(contig));
+        }
+        self.names.push(contig.to_owned());
+        Ok(self.names.len() - 1)
+    }
+
     fn end_line(&mut self, to: VirtualPosition) -> Result<()> {
         let Some(Line { id, first, last, from }) = self.open.take() else { return Ok(()) };
         let place = Some((id, first, last, true));
         let chunk = Chunk::new(from, to);
         match &mut self.indexer {
-            Either::Tabix(indexer) => indexer.add_record(place, chunk),
-            Either::Csi(indexer) => indexer.add_record(place, chunk),
+            Either::Tabix(indexer, _) => indexer.add_record(place, chunk),
+            Either::Csi(indexer, _) => indexer.add_record(place, chunk),
         }
         .map_err(|e| Error::new(format!("cannot index a line: {e}")).found(last))
     }
@@ -97,15 +128,20 @@ impl Index {
     /// line ends at `end`.
     pub fn write(mut self, data: &Path, end: VirtualPosition) -> Result<OutputFile> {
         self.end_line(end)?;
-        let mut header: Header = Builder::bed().build();
-        header.reference_sequence_names_mut().extend(self.names.iter().map(|n| n.as_str().into()));
+        let names = self.names;
+        let named = |mut header: Header| {
+            let listed = names.iter().map(|name| name.as_str().into());
+            header.reference_sequence_names_mut().extend(listed);
+            header
+        };
         let (ending, bytes) = match self.indexer {
-            Either::Tabix(indexer) => {
-                (".tbi", tabix_bytes(indexer.set_header(header), self.names.len()))
+            Either::Tabix(indexer, header) => {
+                (".tbi", tabix_bytes(indexer.set_header(named(header)), names.len()))
             }
-            Either::Csi(indexer) => {
-                (".csi", csi_bytes(indexer.set_header(header), self.names.len()))
+            Either::Csi(indexer, Some(header)) => {
+                (".csi", csi_bytes(indexer.set_header(named(header)), names.len()))
             }
+            Either::Csi(indexer, None) => (".csi", csi_bytes(indexer, names.len())),
         };
         let mut file = OutputFile::create(&append(data, ending))?;
         bytes.and_then(|bytes| file.write_all(&bytes)).map_err(|e| file.error(e))?;

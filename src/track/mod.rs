@@ -9,6 +9,7 @@ pub mod number;
 pub mod signal;
 pub mod table;
 mod text;
+pub mod variants;
 
 pub use bedgraph::BedGraph;
 pub use signal::{Missing, Signal, SignalFile};

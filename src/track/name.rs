@@ -44,8 +44,7 @@ impl Format {
     }
 
     fn by_ending(path: &Path, endings: &[&str]) -> Result<Self> {
-        let in_place = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-        if path == Path::new("-") || in_place {
+        if path == Path::new("-") || in_place(path) {
             return Ok(Self { stem: None, bgzip: false });
         }
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -61,6 +60,11 @@ impl Format {
                 ))),
         }
     }
+}
+
+/// Whether a name is that of an existing pipe or device, which says nothing about the format.
+pub(super) fn in_place(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 /// One output file of a run.

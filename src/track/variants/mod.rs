@@ -1,0 +1,99 @@
+//! Variant files out: VCF text with what was added to INFO, and tables with a row per allele.
+
+mod info;
+mod order;
+mod table;
+mod vcf;
+
+pub use info::{InfoKeys, encoded};
+pub use table::AlleleTable;
+
+use super::name::in_place;
+use crate::error::{Error, Result};
+use crate::genome::Contigs;
+use crate::genome::variants::{Header, Record};
+use crate::job::OutputFile;
+use std::path::Path;
+use vcf::VcfText;
+
+/// What the name of an output asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VariantFormat {
+    /// VCF text, in BGZF blocks or plain.
+    Vcf {
+        /// Whether in BGZF blocks.
+        bgzip: bool,
+    },
+    /// A table with a row per allele and gene.
+    Table {
+        /// Whether in BGZF blocks.
+        bgzip: bool,
+    },
+}
+
+impl VariantFormat {
+    /// By the ending of a name; `None` where the name has none to follow: `-` and existing pipes
+    /// and devices.
+    ///
+    /// # Errors
+    /// An unknown ending (usage).
+    pub fn of(path: &Path) -> Result<Option<Self>> {
+        if path == Path::new("-") || in_place(path) {
+            return Ok(None);
+        }
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let (plain, bgzip) = name.strip_suffix(".gz").map_or((name, false), |name| (name, true));
+        match plain.rsplit_once('.') {
+            Some((stem, "vcf")) if !stem.is_empty() => Ok(Some(Self::Vcf { bgzip })),
+            Some((stem, "tsv")) if !stem.is_empty() => Ok(Some(Self::Table { bgzip })),
+            _ => Err(Error::usage("the ending of the output's name is not known")
+                .at(path)
+                .expected("NAME.vcf or NAME.tsv, each also with .gz, or - for standard output")),
+        }
+    }
+}
+
+/// Takes the records of a variant file in their order.
+pub trait VariantSink: Send {
+    /// Adds a record as `line`, which is its VCF text with whatever was added to INFO.
+    ///
+    /// # Errors
+    /// Any failure to write; with an index, a record that is not in order.
+    fn write(&mut self, record: &Record, line: &[u8]) -> Result<()>;
+
+    /// Writes what is left and makes the output complete (but not yet visible under its name).
+    ///
+    /// # Errors
+    /// Any failure to write.
+    fn finish(&mut self) -> Result<()>;
+
+    /// Records so far.
+    fn records(&self) -> u64;
+
+    /// Gives up the files, data before index, to be committed or abandoned.
+    fn into_files(self: Box<Self>) -> Vec<OutputFile>;
+}
+
+/// Opens a variant file for these records, before any work; an index is made of bgzipped ones
+/// where `write_index` asks for it.
+///
+/// # Errors
+/// The file cannot be opened; an index of a file that can have none (usage).
+pub fn create(
+    path: &Path,
+    bgzip: bool,
+    header: &Header,
+    contigs: &Contigs,
+    write_index: bool,
+) -> Result<Box<dyn VariantSink>> {
+    if write_index && !bgzip {
+        return Err(Error::usage("only bgzipped files have an index")
+            .at(path)
+            .expected("NAME.vcf.gz")
+            .remedy("leave out --write-index, or choose another name"));
+    }
+    Ok(Box::new(VcfText::create(path, bgzip, header, write_index.then_some(contigs))?))
+}
+
+#[cfg(test)]
+mod tests;
