@@ -39,6 +39,7 @@
 //! # }
 //! ```
 
+pub mod effect;
 pub mod engine;
 pub mod error;
 pub mod genome;
