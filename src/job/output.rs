@@ -174,6 +174,27 @@ impl OutputFile {
         done.map_err(|e| self.error(e))
     }
 
+    /// Replaces bytes that were written before; what is written next still goes to the end.
+    ///
+    /// # Errors
+    /// Any failure to write, and outputs that are no regular file.
+    ///
+    /// # Panics
+    /// When the bytes reach beyond the end.
+    pub fn overwrite(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
+        assert!(at + bytes.len() as u64 <= self.bytes, "only what was written is overwritten");
+        let flushed = self.writer.flush();
+        let done = flushed.and_then(|()| match self.writer.get_mut() {
+            Target::Stdout(_) => Err(io::Error::from(io::ErrorKind::NotSeekable)),
+            Target::File(file) => {
+                file.seek(io::SeekFrom::Start(at))?;
+                file.write_all(bytes)?;
+                file.seek(io::SeekFrom::End(0)).map(drop)
+            }
+        });
+        done.map_err(|e| self.error(e))
+    }
+
     /// Finishes the output and gives it its name.
     ///
     /// # Errors
@@ -186,7 +207,7 @@ impl OutputFile {
     pub fn abandon(mut self, keep: bool) {
         if keep && matches!(self.place, Place::Part { .. }) {
             let kept = append(&self.path, ".part");
-            tracing::info!("unfinished output kept in {}; --resume continues it", kept.display());
+            tracing::info!("unfinished output kept in {}", kept.display());
             self.place = Place::Settled;
         }
     }

@@ -21,7 +21,8 @@ use crate::job::output::keeps_parts;
 use crate::job::summary::Written;
 use crate::model::Track;
 use crate::track::Style;
-use crate::track::name::Format;
+use crate::track::bigwig::not_resumable;
+use crate::track::name::{Format, Kind};
 use letters::Letters;
 use outputs::Outputs;
 use std::path::{Path, PathBuf};
@@ -154,6 +155,11 @@ impl Request {
         if self.resume && self.table.is_some() {
             return Err(Error::usage("a region table cannot be resumed")
                 .remedy("leave out --resume, or write the table in a run of its own"));
+        }
+        if let (true, Some(output)) = (self.resume, &self.output)
+            && Format::of_track(output)?.kind == Kind::BigWig
+        {
+            return Err(not_resumable(output));
         }
         if self.tracks.is_empty() {
             return Err(Error::usage("no track is chosen"));

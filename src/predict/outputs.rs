@@ -8,7 +8,7 @@ use crate::job::journal::{Checkpoint, Journal, Settings};
 use crate::job::output::{OutputFile, commit_all, keeps_parts};
 use crate::job::summary::Written;
 use crate::model::{Track, TrackStrand};
-use crate::track::name::{Format, Label, track_paths};
+use crate::track::name::{Format, Kind, Label, track_paths};
 use crate::track::{self, CHUNK, RegionTable, Segment, Sink};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 pub struct Outputs {
     contigs: Contigs,
     tracks: Vec<TrackFile>,
+    /// Until it is written.
     table: Option<Table>,
+    has_table: bool,
     journal: Option<Journal>,
     /// Where the last values went: strand, contig and one past the last base.
     last: Option<(Strand, ContigId, u64)>,
@@ -52,8 +54,10 @@ impl Outputs {
     ) -> Result<(Self, Option<Checkpoint>)> {
         let files = track_files(request)?;
         let journal_part = match files.first() {
-            Some((path, ..)) => OutputFile::part_of(path)?,
-            None => None,
+            Some((path, ..)) if Format::of_track(path)?.kind != Kind::BigWig => {
+                OutputFile::part_of(path)?
+            }
+            _ => None,
         };
         let kept = match (&journal_part, request.resume) {
             (Some(part), true) => {
@@ -62,15 +66,22 @@ impl Outputs {
                 Journal::resume(part, settings, &lengths)?
             }
             (None, true) => {
-                return Err(Error::usage("only tracks in regular files can be resumed"));
+                return Err(Error::usage("only bedGraph in regular files can be resumed")
+                    .remedy("leave out --resume"));
             }
             (_, false) => None,
         };
         let (journal, done) = kept.unzip();
         let done = done.flatten();
         let resumed = journal.is_some();
-        let mut outputs =
-            Self { contigs: contigs.clone(), tracks: Vec::new(), table: None, journal, last: None };
+        let mut outputs = Self {
+            contigs: contigs.clone(),
+            tracks: Vec::new(),
+            table: None,
+            has_table: request.table.is_some(),
+            journal,
+            last: None,
+        };
         let opened = outputs.open_all(request, files, done.as_ref()).and_then(|()| {
             if let (None, Some(part)) = (&outputs.journal, &journal_part) {
                 outputs.journal = Some(Journal::create(part, settings)?);
@@ -205,6 +216,20 @@ impl Outputs {
     /// Ends without outputs; the parts of the tracks and the journal are removed, or kept for
     /// `--resume`.
     pub fn abandon(self, keep: bool) {
+        if keep && !self.tracks.is_empty() {
+            tracing::info!(
+                "{}",
+                match (&self.journal, self.has_table) {
+                    (Some(_), false) => "--resume continues the run",
+                    (Some(_), true) =>
+                        "--resume without --table continues the tracks; the table can \
+                                    be written in a run of its own",
+                    (None, _) => "this run cannot be resumed: only bedGraph in regular files can",
+                }
+            );
+        }
+        // Without a journal nothing can be continued.
+        let keep = keep && self.journal.is_some();
         for file in self.tracks {
             // The index, if there is one yet, is made anew.
             let data = file.sink.into_files().into_iter().next();
@@ -218,7 +243,7 @@ impl Outputs {
 
 impl Table {
     fn open(request: &Request, path: &Path) -> Result<Self> {
-        let bgzip = Format::of_table(path)?.bgzip;
+        let bgzip = Format::of_table(path)?.kind == Kind::Bgzf;
         let names = request.tracks.iter().map(|track| track.name.clone()).collect();
         let rows = RegionTable::new(request.reads(), names);
         Ok(Self { path: path.to_path_buf(), rows, file: OutputFile::create(path)?, bgzip })

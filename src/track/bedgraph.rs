@@ -7,9 +7,10 @@
 pub mod reader;
 
 use super::index::Index;
-use super::number::{Number, print_integer};
+use super::number::print_integer;
+use super::runs::{Run, Runs};
 use super::text::TextFile;
-use super::{CHUNK, Segment, Sink, Style};
+use super::{Segment, Sink, Style};
 use crate::error::{Error, Result};
 use crate::genome::{ContigId, Contigs};
 use crate::job::OutputFile;
@@ -27,20 +28,11 @@ pub struct BedGraph {
     /// Of a bgzipped regular file; turned into `index_file` at the end.
     index: Option<Index>,
     index_file: Option<OutputFile>,
-    run: Option<Run>,
+    runs: Runs,
     /// Contig and chunk number of the last segment.
     chunk: Option<(ContigId, u64)>,
     line: Vec<u8>,
     records: u64,
-}
-
-/// Consecutive bases with the same printed value.
-#[derive(Clone, Copy)]
-struct Run {
-    contig: ContigId,
-    start: u64,
-    end: u64,
-    number: Number,
 }
 
 impl BedGraph {
@@ -95,7 +87,7 @@ impl BedGraph {
             style: style.clone(),
             text: TextFile::new(file, bgzip),
             index_file: None,
-            run: None,
+            runs: Runs::new(style),
             chunk: None,
             line: Vec::new(),
             records: 0,
@@ -136,35 +128,7 @@ impl BedGraph {
         Ok(())
     }
 
-    /// Adds values that lie within one chunk.
-    fn write_piece(&mut self, contig: ContigId, start: u64, values: &[f32]) -> Result<()> {
-        if self.run.is_some_and(|run| run.end != start) {
-            self.end_run()?;
-        }
-        for (base, &value) in (start..).zip(values) {
-            if self.style.min_value.is_some_and(|least| value < least) {
-                self.end_run()?;
-                continue;
-            }
-            let number = self.style.rounding.round(value);
-            match &mut self.run {
-                Some(run) if run.number == number => run.end = base + 1,
-                _ => {
-                    self.end_run()?;
-                    if !value.is_finite() {
-                        return Err(Error::new("a value of a track is not a finite number")
-                            .found(value)
-                            .at(self.text.file().path()));
-                    }
-                    self.run = Some(Run { contig, start: base, end: base + 1, number });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn end_run(&mut self) -> Result<()> {
-        let Some(run) = self.run.take() else { return Ok(()) };
+    fn put(&mut self, run: Run) -> Result<()> {
         self.line.clear();
         self.line.extend_from_slice(self.contigs.name(run.contig).as_bytes());
         for place in [run.start, run.end] {
@@ -185,26 +149,26 @@ impl BedGraph {
 
     fn end_chunk(&mut self) -> Result<()> {
         self.chunk = None;
-        self.end_run()?;
+        if let Some(run) = self.runs.end() {
+            self.put(run)?;
+        }
         self.text.end_block()
     }
 }
 
 impl Sink for BedGraph {
     fn write(&mut self, segment: Segment<'_>) -> Result<()> {
-        let Segment { contig, mut start, mut values } = segment;
-        while !values.is_empty() {
-            let chunk = (contig, start / CHUNK);
-            if self.chunk != Some(chunk) {
+        for (chunk, Segment { contig, start, values }) in segment.by_chunk() {
+            if self.chunk != Some((contig, chunk)) {
                 self.end_chunk()?;
-                self.chunk = Some(chunk);
+                self.chunk = Some((contig, chunk));
             }
-            let left = CHUNK - start % CHUNK;
-            let length = usize::try_from(left).unwrap_or(usize::MAX).min(values.len());
-            let (piece, rest) = values.split_at(length);
-            self.write_piece(contig, start, piece)?;
-            start += length as u64;
-            values = rest;
+            for (base, &value) in (start..).zip(values) {
+                let ended = self.runs.push(contig, base, value);
+                if let Some(run) = ended.map_err(|error| error.at(self.text.file().path()))? {
+                    self.put(run)?;
+                }
+            }
         }
         Ok(())
     }

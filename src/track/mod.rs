@@ -1,23 +1,26 @@
-//! Tracks out: bedGraph (plain, or BGZF with a tabix index) and region tables; signals in: bigWig
-//! and bedGraph. Never sees a tensor.
+//! Tracks out: bedGraph (plain, or BGZF with a tabix index), bigWig, and region tables; signals in:
+//! bigWig and bedGraph. Never sees a tensor.
 
 pub mod bedgraph;
 pub mod bigwig;
 mod index;
 pub mod name;
 pub mod number;
+mod runs;
 pub mod signal;
 pub mod table;
 mod text;
 pub mod variants;
 
 pub use bedgraph::BedGraph;
+pub use bigwig::BigWig;
 pub use signal::{Missing, Signal, SignalFile};
 pub use table::RegionTable;
 
 use crate::error::Result;
 use crate::genome::{ContigId, Contigs};
 use crate::job::OutputFile;
+use name::Kind;
 use number::Rounding;
 use std::path::Path;
 
@@ -70,7 +73,7 @@ pub trait Sink: Send {
     /// Any failure to write.
     fn finish(&mut self) -> Result<()>;
 
-    /// Data lines so far.
+    /// Data lines so far; in a bigWig, runs of one value.
     fn records(&self) -> u64;
 
     /// Gives up the files, data before index, to be committed or abandoned.
@@ -88,9 +91,12 @@ pub fn open(
     style: &Style,
     kept: Option<u64>,
 ) -> Result<Box<dyn Sink>> {
-    let format = name::Format::of_track(path)?;
-    Ok(Box::new(match kept {
-        None => BedGraph::create(path, format.bgzip, contigs, style)?,
-        Some(bytes) => BedGraph::resume(path, format.bgzip, contigs, style, bytes)?,
-    }))
+    let kind = name::Format::of_track(path)?.kind;
+    let bgzip = kind == Kind::Bgzf;
+    Ok(match (kind, kept) {
+        (Kind::BigWig, None) => Box::new(BigWig::create(path, contigs, style)?),
+        (Kind::BigWig, Some(_)) => return Err(bigwig::not_resumable(path)),
+        (_, None) => Box::new(BedGraph::create(path, bgzip, contigs, style)?),
+        (_, Some(bytes)) => Box::new(BedGraph::resume(path, bgzip, contigs, style, bytes)?),
+    })
 }

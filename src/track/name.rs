@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Endings of bedGraph files, each also with `.gz`.
 const BEDGRAPH: [&str; 4] = [".bedGraph", ".bedgraph", ".bdg", ".bg"];
 
+/// Endings of bigWig files, which are compressed as they are.
+const BIGWIG: [&str; 3] = [".bw", ".bigWig", ".bigwig"];
+
 /// Ending of region tables, also with `.gz`.
 const TABLE: [&str; 1] = [".tsv"];
 
@@ -17,8 +20,19 @@ pub struct Format {
     /// Where the ending begins in the file name; `None` where the name has no ending to follow:
     /// `-` and existing pipes and devices.
     stem: Option<usize>,
-    /// Whether the text is written in BGZF blocks.
-    pub bgzip: bool,
+    /// What is written.
+    pub kind: Kind,
+}
+
+/// What is written to an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Lines, as they are.
+    Text,
+    /// Lines, in BGZF blocks.
+    Bgzf,
+    /// bigWig.
+    BigWig,
 }
 
 impl Format {
@@ -27,12 +41,13 @@ impl Format {
     /// # Errors
     /// An unknown ending (usage).
     pub fn of_track(path: &Path) -> Result<Self> {
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("bw") || e == "bigWig") {
-            return Err(Error::usage("bigWig is not supported yet")
-                .at(path)
-                .remedy("write .bedGraph.gz; bedGraphToBigWig converts it"));
+        let name = file_name(path);
+        if let Some(stem) = BIGWIG.iter().find_map(|ending| name.strip_suffix(ending))
+            && !stem.is_empty()
+        {
+            return Ok(Self { stem: Some(stem.len()), kind: Kind::BigWig });
         }
-        Self::by_ending(path, &BEDGRAPH)
+        Self::by_ending(path, &BEDGRAPH, &BIGWIG)
     }
 
     /// The format of a region table.
@@ -40,23 +55,26 @@ impl Format {
     /// # Errors
     /// An unknown ending (usage).
     pub fn of_table(path: &Path) -> Result<Self> {
-        Self::by_ending(path, &TABLE)
+        Self::by_ending(path, &TABLE, &[])
     }
 
-    fn by_ending(path: &Path, endings: &[&str]) -> Result<Self> {
+    /// The format of an output of text; `others` are endings that would also do.
+    fn by_ending(path: &Path, endings: &[&str], others: &[&str]) -> Result<Self> {
         if path == Path::new("-") || in_place(path) {
-            return Ok(Self { stem: None, bgzip: false });
+            return Ok(Self { stem: None, kind: Kind::Text });
         }
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let (plain, bgzip) = name.strip_suffix(".gz").map_or((name, false), |name| (name, true));
+        let name = file_name(path);
+        let (plain, kind) =
+            name.strip_suffix(".gz").map_or((name, Kind::Text), |name| (name, Kind::Bgzf));
         let stem = endings.iter().find_map(|ending| plain.strip_suffix(ending));
         match stem {
-            Some(stem) if !stem.is_empty() => Ok(Self { stem: Some(stem.len()), bgzip }),
+            Some(stem) if !stem.is_empty() => Ok(Self { stem: Some(stem.len()), kind }),
             _ => Err(Error::usage("the ending of the output's name is not known")
                 .at(path)
                 .expected(format!(
-                    "NAME{}, each also with .gz, or - for standard output",
-                    endings.join(", ")
+                    "NAME{}, each also with .gz{}, or - for standard output",
+                    endings.join(", "),
+                    others.iter().map(|ending| format!(", {ending}")).collect::<String>(),
                 ))),
         }
     }
@@ -91,7 +109,7 @@ pub fn track_paths(output: &Path, labels: &[Label<'_>]) -> Result<Vec<PathBuf>> 
             .found(labels.iter().map(|label| label.suffix()).collect::<Vec<_>>().join(", "))
             .remedy("choose one with --track NAME and --strand, or name a file"));
     };
-    let name = output.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = file_name(output);
     let (stem, ending) = name.split_at(stem);
     let mut paths: Vec<PathBuf> = Vec::with_capacity(labels.len());
     for label in labels {
@@ -102,6 +120,10 @@ pub fn track_paths(output: &Path, labels: &[Label<'_>]) -> Result<Vec<PathBuf>> 
         paths.push(path);
     }
     Ok(paths)
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 impl Label<'_> {
@@ -136,6 +158,8 @@ mod tests {
             label("donor", Some(Strand::Minus)),
             label("signal", None),
         ];
+        let paths = track_paths(Path::new("out/a.bw"), &labels[..2]).unwrap();
+        assert_eq!(paths, ["out/a.donor.plus.bw", "out/a.donor.minus.bw"].map(PathBuf::from));
         let paths = track_paths(Path::new("out/a.v1.bedgraph.gz"), &labels).unwrap();
         let expected = [
             "out/a.v1.donor.plus.bedgraph.gz",
@@ -147,18 +171,29 @@ mod tests {
 
     #[test]
     fn the_ending_decides_the_format() {
-        for (name, bgzip) in [("a.bdg", false), ("a.bedGraph.gz", true), ("-", false)] {
-            assert_eq!(Format::of_track(Path::new(name)).unwrap().bgzip, bgzip, "{name}");
+        let cases = [
+            ("a.bdg", Kind::Text),
+            ("a.bedGraph.gz", Kind::Bgzf),
+            ("-", Kind::Text),
+            ("a.bw", Kind::BigWig),
+            ("a.bigWig", Kind::BigWig),
+        ];
+        for (name, kind) in cases {
+            assert_eq!(Format::of_track(Path::new(name)).unwrap().kind, kind, "{name}");
         }
-        assert!(Format::of_table(Path::new("a.tsv.gz")).unwrap().bgzip);
+        assert_eq!(Format::of_table(Path::new("a.tsv.gz")).unwrap().kind, Kind::Bgzf);
     }
 
     #[test]
     fn other_endings_are_refused_as_usage() {
         let cases = [
-            ("x.bw", "bigWig is not supported yet; write .bedGraph.gz"),
-            ("x.bigWig", "bigWig is not supported yet"),
-            ("x.txt", "NAME.bedGraph, .bedgraph, .bdg, .bg, each also with .gz"),
+            (
+                "x.txt",
+                "NAME.bedGraph, .bedgraph, .bdg, .bg, each also with .gz, .bw, .bigWig, .bigwig, \
+                 or - for standard output",
+            ),
+            (".bw", "not known"),
+            ("x.bw.gz", "not known"),
             (".bedGraph", "not known"),
             ("x.gz", "not known"),
         ];

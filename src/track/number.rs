@@ -63,6 +63,26 @@ impl Rounding {
         }
     }
 
+    /// A rounded number as a 32-bit float: exactly the one that its printed text stands for.
+    pub fn value(self, number: Number) -> f32 {
+        let scaled = match number {
+            Number::Scaled(scaled) => scaled,
+            // printing moves it by less than half the distance to its neighbours
+            Number::Large(value) => return value,
+        };
+        // Both sides of the division are exact, so `near` is the text rounded once, to f64.
+        let near = scaled as f64 / self.scale;
+        // Rounding that to f32 differs from rounding the text only where it lies just between two.
+        const BELOW_F32: u64 = (1 << 29) - 1;
+        if near.to_bits() & BELOW_F32 != 1 << 28 {
+            return near as f32;
+        }
+        let mut text = Vec::new();
+        self.print(number, &mut text);
+        let text = std::str::from_utf8(&text).expect("digits of ours");
+        text.parse().expect("a number that was just printed")
+    }
+
     /// Appends the text of a rounded number.
     pub fn print(self, number: Number, text: &mut Vec<u8>) {
         let scaled = match number {
@@ -218,6 +238,15 @@ mod tests {
                 rounding.round(a) == rounding.round(b),
                 text(decimals, a) == text(decimals, b)
             );
+        }
+
+        #[test]
+        fn the_value_of_a_number_is_that_of_its_text(bits: u32, decimals in 0u8..=12) {
+            let value = f32::from_bits(bits);
+            prop_assume!(value.is_finite());
+            let rounding = Rounding::new(decimals).unwrap();
+            let read: f32 = text(decimals, value).parse().unwrap();
+            prop_assert_eq!(rounding.value(rounding.round(value)).to_bits(), read.to_bits());
         }
 
         #[test]

@@ -199,7 +199,7 @@ mod tests {
     fn written(table: &RegionTable, name: &str) -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
-        let bgzip = Format::of_table(&path).unwrap().bgzip;
+        let bgzip = Format::of_table(&path).unwrap().kind == crate::track::name::Kind::Bgzf;
         let file = OutputFile::create(&path).unwrap();
         table.write(file, bgzip, &contigs()).unwrap().commit().unwrap();
         std::fs::read(&path).unwrap()

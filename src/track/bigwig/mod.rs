@@ -5,9 +5,21 @@
 //! sections, and the same values summed up at several zoom levels, each with an R tree.
 
 mod fields;
+mod index;
+mod packer;
 mod reader;
+mod writer;
+mod zoom;
 
 pub use reader::{Facts, Reader};
+pub use writer::BigWig;
+
+use crate::error::Error;
+use packer::Packer;
+use std::path::Path;
+
+/// Most items of a section that we write, as UCSC's programs have it.
+const ITEMS: usize = 1024;
 
 /// First bytes of a bigWig, and its last ones.
 const MAGIC: u32 = 0x888F_FC26;
@@ -18,6 +30,13 @@ pub fn is_magic(head: [u8; 4]) -> bool {
     [u32::from_le_bytes(head), u32::from_be_bytes(head)]
         .iter()
         .any(|&magic| magic == MAGIC || magic == BIGBED_MAGIC)
+}
+
+/// Refuses to continue a bigWig: its beginning and its indexes are written when all is known.
+pub fn not_resumable(path: &Path) -> Error {
+    Error::usage("a bigWig cannot be resumed")
+        .at(path)
+        .remedy("leave out --resume, or write .bedGraph.gz, which can be resumed")
 }
 
 /// Beginning of the B+ tree of contig names.

@@ -1,8 +1,12 @@
 use super::*;
 use crate::error::Result;
 use crate::genome::{ContigId, Contigs, Resolver};
+use crate::job::output::commit_all;
+use crate::track::number::Rounding;
 use crate::track::signal::{Missing, Signal, Stretch};
+use crate::track::{Segment, Sink, Style};
 use flate2::write::ZlibEncoder;
+use proptest::prelude::*;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -254,5 +258,185 @@ fn what_is_wrong_is_said() {
         let (_folder, path) = saved(&bytes);
         let error = read_all(&path).unwrap_err().to_string();
         assert!(error.contains(says), "{says}: {error}");
+    }
+}
+
+/// A reference with short contigs, one without bases, and names whose order is not that of the
+/// letters.
+fn reference() -> Contigs {
+    let list = [("chr2", 700_000), ("chr10", 150), ("empty", 0), ("chr1", 300_000)];
+    Contigs::new(list.map(|(name, length)| (name.into(), length)).into())
+}
+
+/// Segments as (contig, start, values).
+type Parts = Vec<(usize, u64, Vec<f32>)>;
+
+/// The bytes and the runs of a file that is written from parts.
+fn written(contigs: &Contigs, style: &Style, parts: &Parts) -> (Vec<u8>, u64, TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.bw");
+    let mut track = BigWig::create(&path, contigs, style).unwrap();
+    for (contig, start, values) in parts {
+        track.write(Segment { contig: ContigId(*contig), start: *start, values }).unwrap();
+    }
+    track.finish().unwrap();
+    let records = track.records();
+    commit_all(Box::new(track).into_files()).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "one file, no leftovers");
+    (std::fs::read(&path).unwrap(), records, folder, path)
+}
+
+/// Values that make sections of each kind: runs of one length, of several, and single bases.
+fn parts() -> Parts {
+    let noise = |base: u64| ((base * 7919) % 1000) as f32 * 0.001 - 0.2;
+    vec![
+        (0, 1_000, (1_000..60_000).map(noise).collect()),
+        (0, 99_000, (99_000u64..230_000).map(|base| noise(base / 7)).collect()),
+        (0, 500_000, (500_000u64..600_000).map(|base| noise(base / 3 / (base % 50 + 1))).collect()),
+        (1, 100, vec![0.0; 50]),
+        (3, 5, vec![1e-5, -0.5, 3e7]),
+        (
+            3,
+            200_000,
+            (200_000..204_000).map(|base| if base % 4 == 0 { 0.5 } else { -1.0 }).collect(),
+        ),
+    ]
+}
+
+/// The lines of the bedGraph of the same parts.
+fn lines(contigs: &Contigs, style: &Style, parts: &Parts) -> Vec<(String, u64, u64, f32)> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.bedGraph");
+    let mut track = crate::track::open(&path, contigs, style, None).unwrap();
+    for (contig, start, values) in parts {
+        track.write(Segment { contig: ContigId(*contig), start: *start, values }).unwrap();
+    }
+    track.finish().unwrap();
+    commit_all(track.into_files()).unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    let line = |line: &str| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let number = |column: usize| columns[column].parse().unwrap();
+        (columns[0].into(), number(1), number(2), columns[3].parse().unwrap())
+    };
+    text.lines().filter(|line| !line.starts_with('#')).map(line).collect()
+}
+
+fn said(path: &Path) -> Vec<(String, u64, u64, f32)> {
+    let mut reader = Reader::open(path).unwrap();
+    let contigs: Vec<_> =
+        reader.contigs().iter().map(|(id, n, l)| (id, n.to_string(), l)).collect();
+    let mut found = Vec::new();
+    for (id, name, length) in contigs {
+        let stretches = all(&mut reader, id.0, 0..length).unwrap();
+        found.extend(
+            stretches.into_iter().map(|(start, end, value)| (name.clone(), start, end, value)),
+        );
+    }
+    found
+}
+
+#[test]
+fn a_bigwig_says_what_the_bedgraph_says() {
+    let styles = [
+        Style::default(),
+        Style { rounding: Rounding::new(0).unwrap(), ..Style::default() },
+        Style { rounding: Rounding::new(7).unwrap(), ..Style::default() },
+        Style { min_value: Some(0.3), ..Style::default() },
+    ];
+    for style in styles {
+        let (_, records, _folder, path) = written(&reference(), &style, &parts());
+        let lines = lines(&reference(), &style, &parts());
+        assert_eq!(records, lines.len() as u64);
+        assert_eq!(said(&path), lines, "{style:?}");
+    }
+}
+
+#[test]
+fn contigs_keep_the_order_and_the_lengths_of_the_reference() {
+    let (_, _, _folder, path) = written(&reference(), &Style::default(), &parts());
+    assert_eq!(Reader::open(&path).unwrap().contigs(), &reference());
+}
+
+#[test]
+fn zoom_levels_are_there_while_they_save_reading() {
+    let (bytes, _, _folder, path) = written(&reference(), &Style::default(), &parts());
+    let facts = Reader::open(&path).unwrap().facts().clone();
+    assert_eq!(facts.zoom_levels, [160, 640, 2560, 10_240, 40_960, 163_840, 655_360]);
+    assert_eq!((facts.version, facts.big_endian, facts.compressed), (4, false, true));
+    assert!(bytes.ends_with(&MAGIC.to_le_bytes()));
+}
+
+#[test]
+fn nothing_to_write_is_a_valid_file() {
+    for contigs in [reference(), Contigs::default()] {
+        let (_, records, _folder, path) = written(&contigs, &Style::default(), &vec![]);
+        assert_eq!((records, said(&path).len()), (0, 0));
+        let reader = Reader::open(&path).unwrap();
+        assert_eq!((reader.contigs(), reader.facts().zoom_levels.len()), (&contigs, 0));
+    }
+}
+
+#[test]
+fn more_contigs_than_sixteen_bits_count_are_all_found() {
+    let list: Vec<(String, u64)> = (0..70_000).map(|i| (format!("s{i}"), 10 + i % 7)).collect();
+    let contigs = Contigs::new(list);
+    let parts: Parts = (0..70_000).map(|i| (i, 2, vec![i as f32; 3])).collect();
+    let (_, records, _folder, path) = written(&contigs, &Style::default(), &parts);
+    assert_eq!(records, 70_000);
+    let mut reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.contigs(), &contigs);
+    for contig in [0, 255, 256, 65_535, 65_536, 69_999] {
+        let expected = [(2, 5, contig as f32)];
+        assert_eq!(all(&mut reader, contig, 0..10).unwrap(), expected, "{contig}");
+    }
+}
+
+#[test]
+fn what_a_bigwig_cannot_be_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.bw");
+    let long = Contigs::new(vec![("c".into(), 1 << 32)]);
+    let error = BigWig::create(&path, &long, &Style::default()).err().unwrap().to_string();
+    assert!(error.contains("contig c is too long for a bigWig (found 4294967296"), "{error}");
+    let error = crate::track::open(&path, &reference(), &Style::default(), Some(9)).err().unwrap();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("cannot be resumed"), "{error}");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        let error = BigWig::create(&path, &reference(), &Style::default()).err().unwrap();
+        assert!(error.to_string().contains("cannot be written to a stream"), "{error}");
+    }
+    let (_, _, folder, path) = written(&reference(), &Style::default(), &vec![]);
+    let mut track = BigWig::create(&path, &reference(), &Style::default()).unwrap();
+    let wrong = Segment { contig: ContigId(0), start: 0, values: &[f32::NAN] };
+    assert!(track.write(wrong).unwrap_err().to_string().contains("not a finite number"));
+    drop(track);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "the old file alone");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn the_bytes_do_not_depend_on_how_the_values_arrive(
+        cuts in proptest::collection::btree_set(1usize..250_000, 0..12),
+        step in 1u64..9,
+    ) {
+        let contigs = Contigs::new(vec![("c".into(), 1_000_000)]);
+        let values: Vec<f32> =
+            (0..250_000u64).map(|base| (base / step % 101) as f32 * 0.01).collect();
+        let parts = |cuts: Vec<usize>| -> Parts {
+            let mut start = 0;
+            let mut parts = Vec::new();
+            for end in cuts.into_iter().chain([values.len()]) {
+                parts.push((0, 1_000 + start as u64, values[start..end].to_vec()));
+                start = end;
+            }
+            parts
+        };
+        let whole = written(&contigs, &Style::default(), &parts(vec![])).0;
+        let pieces = written(&contigs, &Style::default(), &parts(cuts.into_iter().collect())).0;
+        prop_assert!(whole == pieces);
     }
 }
