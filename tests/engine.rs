@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
 use atrous::engine::cpu::Isa;
-use atrous::engine::{CpuEngine, Engine, Job, Oracle};
+use atrous::engine::{CpuEngine, Edit, EditValues, Engine, Job, Oracle, Stretch, run_in_full};
 use atrous::model::{
     Member, Model, Provenance, Source, Tensor, Track, TrackStrand, UnknownBase, Weights,
 };
 use atrous::network::blocks::{self, Dilated};
-use atrous::network::{Activation, Graph, GraphBuilder, Op, Padding};
+use atrous::network::{Activation, Graph, GraphBuilder, Op, Padding, Reach, Span};
 use proptest::prelude::*;
 
 /// A small reproducible source of numbers (a linear congruential generator, upper bits).
@@ -159,18 +159,99 @@ fn run(engine: &dyn Engine, jobs: &[Job]) -> Vec<Vec<Vec<f32>>> {
     values.into_iter().map(|values| values.tracks).collect()
 }
 
+fn random_model(n: &mut Numbers) -> Model {
+    let member = |n: &mut Numbers| {
+        let graph = random_network(n);
+        let weights = random_weights(&graph, n);
+        (graph, weights)
+    };
+    model_of((0..1 + n.below(2)).map(|_| member(n)).collect())
+}
+
+/// An edit of any kind: substitutions, insertions, deletions and both at once; short and long,
+/// inside its window, across its ends, beside it.
+fn random_edit(n: &mut Numbers) -> Edit {
+    let length = |n: &mut Numbers, most: usize| match n.below(4) {
+        0 => 0,
+        1 => 1,
+        2 => 1 + n.below(8),
+        _ => n.below(most),
+    };
+    let (removed, inserted) = (length(n, 60), length(n, 400));
+    let inserted = (0..inserted).map(|_| b"ACGTNacgt"[n.below(9)]).collect();
+    let start = n.below(900) as i64;
+    let window = match n.below(6) {
+        0 => n.below(900) as i64,
+        _ => start - n.below(60) as i64,
+    };
+    let width = if n.below(8) == 0 { 0 } else { n.below(120) as i64 };
+    Edit { start, removed, inserted, window: Span::new(window, window + width) }
+}
+
+/// A stretch whose letters cover its edits and what their windows read.
+fn stretch(reach: Reach, letters: &dyn Fn(i64) -> u8, edits: Vec<Edit>) -> Stretch {
+    let (left, right) = (reach.left as i64, reach.right as i64);
+    let start = edits.iter().map(|edit| edit.start.min(edit.window.start - left)).min().unwrap();
+    let end = |edit: &Edit| (edit.start + edit.removed as i64).max(edit.window.end + right);
+    let end = edits.iter().map(end).max().unwrap();
+    Stretch { start, letters: (start..end).map(letters).collect(), edits }
+}
+
+fn run_edits(engine: &dyn Engine, stretches: &[Stretch]) -> Vec<Vec<EditValues>> {
+    engine.run_edits(stretches, &|_| Ok(())).unwrap()
+}
+
+/// Both value tables of an edit, one after the other.
+fn tables(values: &EditValues) -> impl Iterator<Item = &Vec<f32>> {
+    values.reference.tracks.iter().chain(&values.alternative.tracks)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn edits_computed_where_they_matter_equal_edits_computed_in_full(seed in any::<u64>()) {
+        let mut n = Numbers(seed);
+        let model = random_model(&mut n);
+        let letters = move |t: i64| b"ACGTNacgtR"[Numbers(seed ^ t as u64).below(1 << 20) % 10];
+        let edits: Vec<Edit> = (0..1 + n.below(6)).map(|_| random_edit(&mut n)).collect();
+        let oracle = Oracle::new(&model, &model.tracks);
+        let all = [stretch(oracle.reach(), &letters, edits.clone())];
+        let defined = &run_in_full(&oracle, &all, &|_| Ok(())).unwrap()[0];
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let engine = CpuEngine::new(&model, &model.tracks, isa).unwrap();
+            let all = [stretch(engine.reach(), &letters, edits.clone())];
+            let got = &run_edits(&engine, &all)[0];
+            let full = &run_in_full(&engine, &all, &|_| Ok(())).unwrap()[0];
+            for (edit, ((got, full), defined)) in edits.iter().zip(got.iter().zip(full).zip(defined)) {
+                for ((got, full), defined) in tables(got).zip(tables(full)).zip(tables(defined)) {
+                    prop_assert_eq!(got.len(), defined.len());
+                    let largest = defined.iter().fold(1.0f32, |m, x| m.max(x.abs()));
+                    for ((got, full), defined) in got.iter().zip(full).zip(defined) {
+                        prop_assert!(
+                            (got - defined).abs() <= 2e-5 * largest && (got - full).abs() <= 2e-5 * largest,
+                            "{isa}, {edit:?}: {got} against {defined}, in full {full}"
+                        );
+                    }
+                }
+            }
+            // each alone, in a stretch of its own
+            let alone: Vec<Stretch> =
+                edits.iter().map(|e| stretch(engine.reach(), &letters, vec![e.clone()])).collect();
+            for (values, got) in run_edits(&engine, &alone).into_iter().zip(got) {
+                prop_assert_eq!(&values[0], got, "{}: other edits show", isa);
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn the_cpu_engine_computes_what_the_oracle_defines_in_any_tiling(seed in any::<u64>()) {
         let mut n = Numbers(seed);
-        let graphs = (0..1 + n.below(2)).map(|_| {
-            let graph = random_network(&mut n);
-            let weights = random_weights(&graph, &mut n);
-            (graph, weights)
-        }).collect();
-        let model = model_of(graphs);
+        let model = random_model(&mut n);
         let letters = move |t: i64| b"ACGTNacgtR"[Numbers(seed ^ t as u64).below(1 << 20) % 10];
         let length = 1 + n.below(600);
         let oracle = Oracle::new(&model, &model.tracks);

@@ -57,21 +57,39 @@ pub struct EditValues {
 impl Stretch {
     /// The job that computes an output range of the sequence as it is.
     fn reference(&self, window: Span, reach: Reach) -> Job {
-        let from = (window.start - self.start) as usize - reach.left as usize;
-        let length = window.len() + (reach.left + reach.right) as usize;
-        let letters = self.letters[from..from + length].to_vec();
-        Job::new(window.start, window.len(), letters)
+        job(window, reach, |read| {
+            let from = (read.start - self.start) as usize;
+            self.letters[from..from + read.len()].to_vec()
+        })
     }
 
     /// The job that computes the window of an edit on the edited sequence.
     fn alternative(&self, edit: &Edit, reach: Reach) -> Job {
-        let window = edit.window_after();
-        let at = (edit.start - self.start) as usize;
-        let mut letters = self.letters[..at].to_vec();
-        letters.extend_from_slice(&edit.inserted);
-        letters.extend_from_slice(&self.letters[at + edit.removed..]);
-        Stretch { start: self.start, letters, edits: vec![] }.reference(window, reach)
+        job(edit.window_after(), reach, |read| self.edited(edit, read))
     }
+
+    /// Letters of the edited sequence at some of its positions.
+    pub(super) fn edited(&self, edit: &Edit, span: Span) -> Vec<u8> {
+        let inserted_end = edit.start + edit.inserted.len() as i64;
+        let letter = |at: i64| {
+            if (edit.start..inserted_end).contains(&at) {
+                return edit.inserted[(at - edit.start) as usize];
+            }
+            let from = if at < edit.start { at } else { at - edit.growth() };
+            self.letters[(from - self.start) as usize]
+        };
+        (span.start..span.end).map(letter).collect()
+    }
+}
+
+/// The job of a window, from the letters that it reads.
+fn job(window: Span, reach: Reach, letters: impl Fn(Span) -> Vec<u8>) -> Job {
+    let letters = match window.is_empty() {
+        // nothing is computed, and a removal may leave no letters here
+        true => vec![b'N'; (reach.left + reach.right) as usize],
+        false => letters(window.widen(reach.left, reach.right)),
+    };
+    Job::new(window.start, window.len(), letters)
 }
 
 /// Computes every window in full, before and after its edit: right for any engine, and the

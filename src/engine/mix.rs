@@ -48,35 +48,45 @@ impl Mixer {
         length: usize,
         mut run: impl FnMut(usize, &mut dyn FnMut(Output<'_>)) -> Result<()>,
     ) -> Result<Values> {
-        let Wanted { tracks, scalars } = &self.wanted;
-        let mut values = Values {
-            tracks: vec![vec![0.0; length]; tracks.len()],
-            scalars: vec![0.0; scalars.len()],
-        };
+        let mut sums = self.sums(length);
         for &member in &self.members {
-            let own = move |source: &&Source| source.member == member;
-            run(member, &mut |output| {
-                for (sum, track) in values.tracks.iter_mut().zip(tracks) {
-                    for source in track.sources.iter().filter(own) {
-                        let rows = output.values.chunks_exact(output.stride);
-                        for (sum, row) in sum.iter_mut().zip(rows) {
-                            *sum += row[source.channel];
-                        }
-                    }
-                }
-                for (sum, scalar) in values.scalars.iter_mut().zip(scalars) {
-                    let sources = scalar.sources.iter().filter(own);
-                    *sum += sources.map(|source| output.scalars[source.channel]).sum::<f64>();
-                }
-            })?;
+            run(member, &mut |output| self.add(&mut sums, member, output))?;
         }
-        for (sum, track) in values.tracks.iter_mut().zip(tracks) {
+        Ok(self.mean(sums))
+    }
+
+    /// Sums over no member yet, for `length` positions.
+    pub fn sums(&self, length: usize) -> Values {
+        let Wanted { tracks, scalars } = &self.wanted;
+        Values { tracks: vec![vec![0.0; length]; tracks.len()], scalars: vec![0.0; scalars.len()] }
+    }
+
+    /// Adds the output of a member to the sums; members come in ascending order.
+    pub fn add(&self, sums: &mut Values, member: usize, output: Output<'_>) {
+        let own = move |source: &&Source| source.member == member;
+        for (sum, track) in sums.tracks.iter_mut().zip(&self.wanted.tracks) {
+            for source in track.sources.iter().filter(own) {
+                let rows = output.values.chunks_exact(output.stride);
+                for (sum, row) in sum.iter_mut().zip(rows) {
+                    *sum += row[source.channel];
+                }
+            }
+        }
+        for (sum, scalar) in sums.scalars.iter_mut().zip(&self.wanted.scalars) {
+            let sources = scalar.sources.iter().filter(own);
+            *sum += sources.map(|source| output.scalars[source.channel]).sum::<f64>();
+        }
+    }
+
+    /// Means from the sums over all members.
+    pub fn mean(&self, mut sums: Values) -> Values {
+        for (sum, track) in sums.tracks.iter_mut().zip(&self.wanted.tracks) {
             let count = track.sources.len() as f32;
             sum.iter_mut().for_each(|value| *value /= count);
         }
-        for (sum, scalar) in values.scalars.iter_mut().zip(scalars) {
+        for (sum, scalar) in sums.scalars.iter_mut().zip(&self.wanted.scalars) {
             *sum /= scalar.sources.len() as f64;
         }
-        Ok(values)
+        sums
     }
 }

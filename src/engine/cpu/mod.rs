@@ -1,13 +1,16 @@
 //! The CPU engine: our own kernels, one job per core, nothing but Rust.
 
+mod edit;
 mod elementwise;
 mod isa;
 mod kernel;
 mod plan;
+mod pool;
 mod run;
 
 pub use isa::Isa;
 
+use super::edit::{EditValues, Stretch, run_in_full};
 use super::encode::{control_rows, one_hot};
 use super::mix::Mixer;
 use super::oracle::scalar_head;
@@ -16,10 +19,11 @@ use crate::error::Result;
 use crate::model::{Member, Model, UnknownBase, Weights, Window};
 use crate::network::graph::INPUT_CHANNELS;
 use crate::network::{Graph, NodeId, Reach, Span};
+use edit::{EditPlan, Kept};
 use plan::Plan;
+use pool::Pool;
 use rayon::prelude::*;
 use run::{Encoded, Workspace};
-use std::sync::{Mutex, PoisonError};
 
 /// Bytes of an encoded base.
 const ENCODED_ROW: u64 = 4 * size_of::<f32>() as u64;
@@ -36,8 +40,13 @@ pub struct CpuEngine {
     reach: Reach,
     /// Weights of the scalar heads, by member.
     heads: Vec<Weights>,
+    /// Per network of the model, how its edits are run; none where the model has a window or no
+    /// track needs the network.
+    edit_plans: Vec<Option<EditPlan>>,
     /// Buffers of earlier jobs, taken by the next ones.
-    workspaces: Mutex<Vec<Workspace>>,
+    workspaces: Pool<Workspace>,
+    /// Buffers of earlier edits.
+    kept: Pool<Kept>,
 }
 
 impl CpuEngine {
@@ -57,7 +66,18 @@ impl CpuEngine {
         };
         let members: Vec<Option<(usize, Plan)>> =
             model.members.par_iter().enumerate().map(plan).collect();
-        let reaches = members.iter().flatten().map(|(n, plan)| plan.reach(&model.networks[*n]));
+        let edit_plan = |(network, graph): (usize, &Graph)| {
+            let (_, plan) = members.iter().flatten().find(|(of, _)| *of == network)?;
+            window.is_none().then(|| EditPlan::new(graph, plan))
+        };
+        let edit_plans: Vec<Option<EditPlan>> =
+            model.networks.par_iter().enumerate().map(edit_plan).collect();
+        let reach = |(network, plan): &(usize, Plan)| {
+            let (graph, edits) = (&model.networks[*network], &edit_plans[*network]);
+            let edits = edits.as_ref().map_or(Reach::default(), |plan| plan.reach(graph));
+            plan.layout.reach(graph).hull(edits)
+        };
+        let reaches = members.iter().flatten().map(reach);
         let heads = model
             .members
             .iter()
@@ -70,11 +90,13 @@ impl CpuEngine {
             },
             heads: heads.collect(),
             window,
+            edit_plans,
             members,
             networks: model.networks.clone(),
             unknown: model.unknown_base,
             mixer,
-            workspaces: Mutex::default(),
+            workspaces: Pool::default(),
+            kept: Pool::default(),
         })
     }
 
@@ -82,15 +104,22 @@ impl CpuEngine {
         self.members.iter().flatten().map(|(network, plan)| (&self.networks[*network], plan))
     }
 
+    /// The network of a member that is wanted, and its plan.
+    fn member(&self, member: usize) -> (usize, &Plan) {
+        let planned = self.members[member].as_ref();
+        let (network, plan) = planned.expect("the mixer asks for planned members only");
+        (*network, plan)
+    }
+
     fn job(&self, job: &Job, workspace: &mut Workspace) -> Result<Values> {
         let rows = one_hot(&job.letters, self.unknown);
         self.mixer.mix(job.length, |member, take| {
-            let (network, plan) =
-                self.members[member].as_ref().expect("the mixer asks for planned members only");
-            let graph = &self.networks[*network];
+            let (network, plan) = self.member(member);
+            let graph = &self.networks[network];
             let mut run = |input, output| {
                 let head = |pooled: &[(NodeId, Vec<f64>)]| self.head(graph, member, pooled);
-                take(run::run(self.isa, graph, plan, input, output, head, workspace));
+                let network = (graph, plan, &plan.layout);
+                take(run::run(self.isa, network, input, output, head, workspace, None));
             };
             match self.window {
                 None => {
@@ -129,7 +158,7 @@ fn pad(
     window: Window,
 ) -> (i64, Vec<f32>) {
     let inside = window.span();
-    let needed = plan.needed(graph, inside);
+    let needed = plan.layout.needed(graph, inside);
     let control = graph.control().map_or(Span::EMPTY, |node| needed[node]);
     let read = needed[0].hull(control).hull(inside);
     let [left, right] = [inside.start - read.start, read.end - inside.end]
@@ -166,7 +195,10 @@ impl Engine for CpuEngine {
     }
 
     fn overhead_positions(&self) -> u64 {
-        self.plans().map(|(graph, plan)| plan.overhead_positions(graph)).max().unwrap_or(0)
+        self.plans()
+            .map(|(graph, plan)| plan.layout.overhead_positions(graph, &plan.steps))
+            .max()
+            .unwrap_or(0)
     }
 
     fn run(
@@ -174,14 +206,23 @@ impl Engine for CpuEngine {
         jobs: &[Job],
         after_each: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Vec<Values>> {
-        let pool = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
         let one = |(index, job): (usize, &Job)| {
-            let mut workspace = pool().pop().unwrap_or_default();
-            let values = self.job(job, &mut workspace)?;
-            pool().push(workspace);
+            let values = self.job(job, &mut self.workspaces.take())?;
             after_each(index)?;
             Ok(values)
         };
         jobs.par_iter().enumerate().map(one).collect()
+    }
+
+    fn run_edits(
+        &self,
+        stretches: &[Stretch],
+        after_each: &(dyn Fn(usize) -> Result<()> + Sync),
+    ) -> Result<Vec<Vec<EditValues>>> {
+        match self.window {
+            None => self.edits(stretches, after_each),
+            // an edit moves what lies behind it against the ends of the window
+            Some(_) => run_in_full(self, stretches, after_each),
+        }
     }
 }

@@ -21,7 +21,7 @@ pub const CHANNELS: usize = 32;
 /// Numbers of one complex row: real parts, then imaginary parts, of all channels.
 const ROW: usize = 2 * CHANNELS;
 /// Lengths of transforms to choose from.
-const POINTS: [usize; 4] = [32, 64, 128, 256];
+pub const POINTS: [usize; 4] = [32, 64, 128, 256];
 /// The shortest transform within this factor of the cheapest one is taken: short blocks waste less
 /// at the ends of a stretch.
 const GOOD_ENOUGH: f64 = 1.3;
@@ -56,6 +56,11 @@ pub struct Spectral {
     largest_energy: f32,
 }
 
+/// Whether the channels of a convolution are those that transforms are written for.
+pub fn fits(packed: &Packed) -> bool {
+    padded(packed.inputs) == CHANNELS && packed.stride == CHANNELS
+}
+
 /// Numbers of multiply-adds per output row of a transform of `points`, or `None` if the kernel is
 /// too long for it.
 fn cost(points: usize, taps: usize) -> Option<usize> {
@@ -65,10 +70,16 @@ fn cost(points: usize, taps: usize) -> Option<usize> {
     Some((products + transforms) / outputs)
 }
 
+/// Time of one tile, in multiply-adds of the direct kernel, and its output rows.
+pub fn tile(points: usize, taps: usize) -> Option<(usize, usize)> {
+    let outputs = (points + 1).saturating_sub(taps);
+    Some((OVERHEAD * cost(points, taps)? * outputs, outputs))
+}
+
 impl Spectral {
     /// Spectra of the weights, where transforms are expected to be faster than the direct kernel.
     pub fn new(packed: &Packed, dilation: usize) -> Option<Self> {
-        if padded(packed.inputs) != CHANNELS || packed.stride != CHANNELS {
+        if !fits(packed) {
             return None;
         }
         let taps = packed.taps;
@@ -79,6 +90,12 @@ impl Spectral {
         if LEAST_GAIN * OVERHEAD * cost > packed.work() {
             return None;
         }
+        Some(Self::with_points(packed, dilation, points))
+    }
+
+    /// Spectra of the weights for transforms of `points`, which are more than there are taps.
+    pub fn with_points(packed: &Packed, dilation: usize, points: usize) -> Self {
+        let taps = packed.taps;
         let weight = |tap: usize, input: usize| match input < packed.inputs {
             true => &packed.weights[(tap * packed.inputs + input) * CHANNELS..][..CHANNELS],
             false => &[0.0; CHANNELS],
@@ -117,7 +134,7 @@ impl Spectral {
         };
         let norm = (0..CHANNELS).map(norm).fold(f64::MIN_POSITIVE, f64::max);
         let largest_energy = points as f64 * (LARGEST_ERROR / ERROR).powi(2) / norm;
-        Some(Self {
+        Self {
             points,
             taps,
             dilation,
@@ -126,7 +143,7 @@ impl Spectral {
             balance,
             twiddles: twiddles(points),
             largest_energy: (largest_energy as f32).min(f32::MAX),
-        })
+        }
     }
 
     /// Output rows of a tile.
@@ -142,6 +159,16 @@ impl Spectral {
     /// First row of a tile, in the input as in the output.
     fn first_row(&self, tile: usize) -> usize {
         tile / self.dilation * self.block() + tile % self.dilation
+    }
+
+    /// How many tiles so many rows need; the last ones may be cut short.
+    fn tiles(&self, rows: usize) -> usize {
+        rows / self.block() * self.dilation + self.dilation.min(rows % self.block())
+    }
+
+    /// Output rows of a tile that lie within so many rows.
+    fn outputs_within(&self, tile: usize, rows: usize) -> usize {
+        self.outputs().min((rows - self.first_row(tile)).div_ceil(self.dilation))
     }
 
     /// Blocks that are best computed together.
@@ -168,8 +195,8 @@ pub struct Scratch {
     too_loud: Vec<bool>,
 }
 
-/// Computes the whole blocks of a pass: `pass.rows` is a multiple of [`Spectral::block`].
-/// `packed` holds the same weights; it serves the tiles whose numbers are too large for transforms.
+/// Computes the rows of a pass in blocks from its first row on; the last one may be cut short, as
+/// if zeros followed. `packed` holds the same weights; it serves the tiles whose numbers are too large for transforms.
 ///
 /// # Panics
 /// When the slices are shorter than the pass says, or the processor lacks the instruction set.
@@ -186,9 +213,10 @@ pub fn convolve(
     assert!(pass.fits(packed, spectral.dilation, CHANNELS), "a pass lies inside its buffers");
     scratch.too_loud.clear();
     simd::run(isa, Transforms { spectral, pass: &mut pass, scratch });
-    let (outputs, step) = (spectral.outputs(), spectral.dilation * pass.input_stride);
+    let step = spectral.dilation * pass.input_stride;
     let tiles = 0..scratch.too_loud.len();
     for tile in tiles.filter(|&tile| scratch.too_loud[tile]) {
+        let outputs = spectral.outputs_within(tile, pass.rows);
         scratch.direct.resize(outputs * CHANNELS, 0.0);
         let input = &pass.input[spectral.first_row(tile) * pass.input_stride..];
         let output = &mut scratch.direct;
@@ -201,7 +229,7 @@ pub fn convolve(
     }
 }
 
-/// Whole blocks of a pass that fits its buffers.
+/// The blocks of a pass that fits its buffers.
 struct Transforms<'a, 'p> {
     spectral: &'a Spectral,
     pass: &'a mut Pass<'p>,
@@ -228,8 +256,7 @@ impl Transforms<'_, '_> {
     unsafe fn blocks<V: Lanes, const MR: usize, const NV: usize>(self) {
         let Self { spectral, pass, scratch } = self;
         let Spectral { points, dilation, .. } = *spectral;
-        let outputs = spectral.outputs();
-        let tiles = pass.rows / outputs;
+        let tiles = spectral.tiles(pass.rows);
         for half in &mut scratch.points {
             half.resize(points * CHANNELS, 0.0);
         }
@@ -242,7 +269,8 @@ impl Transforms<'_, '_> {
         unsafe {
             for tile in 0..tiles {
                 let input = pass.input.as_ptr().add(spectral.first_row(tile) * pass.input_stride);
-                gather::<V>(input, step, &spectral.balance, b, points);
+                let given = spectral.outputs_within(tile, pass.rows) + spectral.taps - 1;
+                gather::<V>(input, step, &spectral.balance, b, given, points);
                 let energy = energy::<V>(b, points);
                 scratch.too_loud.push(energy.is_nan() || energy > spectral.largest_energy);
                 let z = transform::<V>(&spectral.twiddles, b, a, points);
@@ -268,13 +296,15 @@ impl Transforms<'_, '_> {
                 tangle::<V>(scratch.spectra.as_ptr().add(tile * ROW), tiles * ROW, a, points);
                 let z = transform::<V>(&spectral.twiddles, a, b, points);
                 let output = pass.output.as_mut_ptr().add(spectral.first_row(tile) * CHANNELS);
+                let outputs = spectral.outputs_within(tile, pass.rows);
                 finish::<V>(z, &spectral.bias, output, dilation * CHANNELS, outputs);
             }
         }
     }
 }
 
-/// Copies the rows of a tile, `step` numbers apart, and balances their channels.
+/// Copies the `given` rows of a tile, `step` numbers apart, and balances their channels; zeros fill
+/// the rest of the points.
 ///
 /// # Safety
 /// The rows are there, `to` has room for all points, and the instruction set is there.
@@ -284,15 +314,19 @@ unsafe fn gather<V: Lanes>(
     step: usize,
     balance: &[f32; CHANNELS],
     to: *mut f32,
+    given: usize,
     points: usize,
 ) {
     // SAFETY: see above.
     unsafe {
         for column in (0..CHANNELS).step_by(V::WIDTH) {
             let balance = V::load(balance.as_ptr().add(column));
-            for point in 0..points {
+            for point in 0..given {
                 let x = V::load(rows.add(point * step + column));
                 x.times(balance).store(to.add(point * CHANNELS + column));
+            }
+            for point in given..points {
+                V::splat(0.0).store(to.add(point * CHANNELS + column));
             }
         }
     }

@@ -7,6 +7,7 @@
 mod direct;
 mod fft;
 mod packed;
+mod ranged;
 mod simd;
 #[cfg(test)]
 mod tests;
@@ -14,9 +15,11 @@ mod transform;
 
 pub use fft::Scratch;
 pub use packed::{Packed, padded};
+pub use ranged::Choice;
 
 use super::Isa;
 use fft::Spectral;
+use ranged::Ranged;
 
 /// Rows that the direct kernel computes together: a multiple of each row block, few enough that
 /// 32 channels stay in the first-level cache.
@@ -29,6 +32,8 @@ pub struct Convolution {
     /// Positions between taps.
     dilation: usize,
     kernel: Kernel,
+    /// Further kernels, for edits.
+    ranged: Ranged,
 }
 
 /// How a convolution is computed.
@@ -47,7 +52,7 @@ impl Convolution {
             Some(spectral) => Kernel::Spectral(Box::new(spectral)),
             None => Kernel::Direct,
         };
-        Self { packed, dilation, kernel }
+        Self { packed, dilation, kernel, ranged: Ranged::default() }
     }
 
     /// Length of the anchored blocks in which it is computed, in positions; 1 where any row can
@@ -87,17 +92,6 @@ impl Convolution {
                 fft::convolve(isa, spectral, &self.packed, pass, scratch);
             }
         }
-    }
-
-    /// Computes the rows of a pass with the direct kernel, wherever they lie: what a row becomes
-    /// depends on the rows that it reads alone (and may differ from [`Self::compute`] in the last
-    /// bits).
-    ///
-    /// # Panics
-    /// As [`Self::compute`].
-    #[allow(dead_code, reason = "edits compute rows that lie in no whole block")]
-    pub fn compute_anywhere(&self, isa: Isa, pass: Pass<'_>) {
-        direct::convolve(isa, &self.packed, self.dilation, pass);
     }
 }
 

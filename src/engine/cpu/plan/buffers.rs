@@ -11,13 +11,17 @@ pub fn bytes_of(slots: &[usize]) -> u64 {
 
 /// Memory of the buffers of a plan per position, in bytes, without making the plan.
 pub fn bytes_per_position(graph: &Graph) -> u64 {
-    let (_, slots) = share_buffers(graph, &Fusion::new(graph, None).steps());
+    let (_, slots) = share_buffers(graph, &Fusion::new(graph, None).steps(), true);
     bytes_of(&slots)
 }
 
 /// Gives each stored value a buffer; a buffer is used again when its value is no longer read, and
-/// a sum is written over its summand where nobody reads that later.
-pub fn share_buffers(graph: &Graph, steps: &[Step]) -> (Vec<Option<Home>>, Vec<usize>) {
+/// with `in_place`, a sum is written over its summand where nobody reads that later.
+pub fn share_buffers(
+    graph: &Graph,
+    steps: &[Step],
+    in_place: bool,
+) -> (Vec<Option<Home>>, Vec<usize>) {
     let mut last_read = vec![0; graph.nodes().len()];
     for (index, step) in steps.iter().enumerate() {
         step.reads().into_iter().for_each(|node| last_read[node] = index);
@@ -45,7 +49,8 @@ pub fn share_buffers(graph: &Graph, steps: &[Step]) -> (Vec<Option<Home>>, Vec<u
             homes[node] = Some(Home { slot, base, stride: step.stride });
         };
         if step.stored {
-            let mut dying = step.replaceable().into_iter().filter(|&node| last_read[node] == index);
+            let replaceable = if in_place { step.replaceable() } else { vec![] };
+            let mut dying = replaceable.into_iter().filter(|&node| last_read[node] == index);
             let over = dying.find_map(|node| homes[node].filter(|home| home.stride == step.stride));
             place(step.node, over, &mut homes);
         }

@@ -1,6 +1,5 @@
 //! Anchored blocks: where a value is computed block by block, and where blocks begin.
 
-use super::Step;
 use crate::network::{Graph, NodeId, Span};
 
 /// The blocks in which a value is computed: block `k` begins at `offset + k · block`, in absolute
@@ -26,11 +25,16 @@ impl Grid {
 }
 
 /// Places the blocks of each step so that they begin where the blocks of the step after it begin
-/// to read: then only the other end of a stretch has to be rounded up, layer after layer.
-pub fn align_blocks(graph: &Graph, steps: &[Step], domains: Option<&[Span]>) -> Vec<Grid> {
+/// to read: then only the other end of a stretch has to be rounded up, layer after layer. Lengths
+/// of blocks come with the node of their step.
+pub fn align_blocks(
+    graph: &Graph,
+    blocks: impl Iterator<Item = (NodeId, usize)>,
+    domains: Option<&[Span]>,
+) -> Vec<Grid> {
     let mut grids = vec![Grid { block: 1, offset: 0 }; graph.nodes().len()];
-    for step in steps {
-        grids[step.node].block = step.block();
+    for (node, block) in blocks {
+        grids[node].block = block;
     }
     let place = |node: NodeId, span: Span| {
         grids[node].offset = span.start;

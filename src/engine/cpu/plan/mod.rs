@@ -4,18 +4,17 @@
 mod buffers;
 mod fusion;
 mod grids;
+mod layout;
 mod pools;
 
-pub use buffers::bytes_per_position;
-pub use grids::Grid;
+pub use buffers::{bytes_of, bytes_per_position, share_buffers};
+pub use layout::Layout;
 pub use pools::Pool;
 
 use super::kernel::Convolution;
 use crate::model::Weights;
-use crate::network::{Activation, Graph, NodeId, Reach, Span};
-use buffers::{bytes_of, share_buffers};
+use crate::network::{Activation, Graph, NodeId, Span};
 use fusion::Fusion;
-use grids::align_blocks;
 use pools::pools;
 
 /// Where the rows of a step come from.
@@ -97,11 +96,8 @@ pub struct Plan {
     pub homes: Vec<Option<Home>>,
     /// Widest row of each buffer.
     pub slots: Vec<usize>,
-    /// Per node, the anchored blocks in which it is computed.
-    grids: Vec<Grid>,
-    /// Per node, where it has values in the window of the model, if there is one; positions count
-    /// from the start of the window then.
-    domains: Option<Vec<Span>>,
+    /// The kernels and anchored blocks of long stretches, or of the window of the model.
+    pub layout: Layout,
     /// What is gathered over the whole window.
     pub pools: Vec<Pool>,
 }
@@ -111,59 +107,11 @@ impl Plan {
     /// those that [`Graph::parameters`] asks for.
     pub fn new(graph: &Graph, weights: &Weights, window: Option<Span>) -> Self {
         let steps = Fusion::new(graph, Some(weights)).steps();
-        let (homes, slots) = share_buffers(graph, &steps);
+        let (homes, slots) = share_buffers(graph, &steps, true);
         let domains = window.map(|window| graph.domains(window));
-        let grids = align_blocks(graph, &steps, domains.as_deref());
         let pools = domains.as_deref().map_or(Vec::new(), |domains| pools(graph, domains));
-        Self { steps, homes, slots, grids, domains, pools }
-    }
-
-    /// The positions of each node that `output` positions of the last node need, in absolute
-    /// coordinates on the strand that is read, or that the outputs of a window need. Anchored
-    /// blocks are computed whole.
-    pub fn needed(&self, graph: &Graph, output: Span) -> Vec<Span> {
-        let whole = |node: NodeId, span| self.grids[node].cover(span);
-        match &self.domains {
-            None => graph.needed_in_blocks(output, whole),
-            Some(domains) => graph.needed_in_window(domains, whole),
-        }
-    }
-
-    /// The part of a range of a node that has values; beyond it, readers see zeros.
-    pub fn inside(&self, node: NodeId, span: Span) -> Span {
-        self.domains.as_ref().map_or(span, |domains| span.intersect(domains[node]))
-    }
-
-    /// The blocks in which a node is computed.
-    pub fn grid(&self, node: NodeId) -> Grid {
-        self.grids[node]
-    }
-
-    /// How far beyond its output positions a job reads at most: the network's reach, and the rest
-    /// of the outermost anchored blocks wherever they may begin.
-    pub fn reach(&self, graph: &Graph) -> Reach {
-        let needed = graph.needed_in_blocks(Span::new(0, 1), |node, span| {
-            let rest = self.grids[node].block - 1;
-            span.widen(rest as u64, rest as u64)
-        });
-        Reach { left: needed[0].start.unsigned_abs(), right: needed[0].end.unsigned_abs() - 1 }
-    }
-
-    /// What the context of a job costs, as a number of output positions of equal work: the mean
-    /// over a few places where it may begin.
-    pub fn overhead_positions(&self, graph: &Graph) -> u64 {
-        const PLACES: i64 = 8;
-        let longest = self.grids.iter().map(|grid| grid.block as i64).max().unwrap_or(1);
-        let work = |place: i64| -> u128 {
-            let start = place * longest / PLACES;
-            let needed = self.needed(graph, Span::new(start, start + 1));
-            let computed = |step: &Step| self.grids[step.node].cover(needed[step.node]).len();
-            self.steps.iter().map(|step| step.work() as u128 * computed(step) as u128).sum()
-        };
-        let single: u128 = self.steps.iter().map(|step| step.work() as u128).sum();
-        let mean = (0..PLACES).map(work).sum::<u128>() / PLACES as u128;
-        let positions = mean.saturating_sub(single).checked_div(single).unwrap_or(0);
-        u64::try_from(positions).unwrap_or(u64::MAX)
+        let layout = Layout::for_stretches(graph, &steps, domains);
+        Self { steps, homes, slots, layout, pools }
     }
 
     /// Memory of the buffers per position, in bytes.
@@ -173,22 +121,6 @@ impl Plan {
 }
 
 impl Step {
-    /// Length of the anchored blocks in which it is computed.
-    fn block(&self) -> usize {
-        match &self.source {
-            Source::Conv { convolution, .. } => convolution.block(),
-            Source::Rows(_) => 1,
-        }
-    }
-
-    /// Time per position, in multiply-adds of the direct kernel.
-    fn work(&self) -> usize {
-        match &self.source {
-            Source::Conv { convolution, .. } => convolution.work(),
-            Source::Rows(_) => 0,
-        }
-    }
-
     /// Stored values that the step reads position by position, beside those of its source.
     fn partners(&self) -> impl Iterator<Item = NodeId> {
         self.operations.iter().filter_map(|operation| match operation {
