@@ -34,8 +34,8 @@ pub struct EditPlan {
     homes: Vec<Option<Home>>,
     /// Positions between windows from which on they are computed apart.
     gap: u64,
-    /// Bytes of all values that can be kept, per position.
-    kept_bytes: u64,
+    /// Longest hull of windows whose kept values fit [`MOST_KEPT`].
+    longest: u64,
 }
 
 impl EditPlan {
@@ -45,7 +45,9 @@ impl EditPlan {
         let (homes, _) = share_buffers(graph, &plan.steps, false);
         let strides: Vec<usize> = homes.iter().flatten().map(|home| home.stride).collect();
         let gap = layout.overhead_positions(graph, &plan.steps);
-        Self { layout, homes, gap, kept_bytes: bytes_of(&strides) }
+        let context = graph.reach().receptive_field() - 1;
+        let longest = (MOST_KEPT / bytes_of(&strides).max(1)).saturating_sub(context);
+        Self { layout, homes, gap, longest }
     }
 
     /// How far beyond its windows the reference is read.
@@ -87,8 +89,7 @@ impl CpuEngine {
     ) -> Result<Vec<Vec<EditValues>>> {
         let plans = || self.edit_plans.iter().flatten();
         let gap = plans().map(|plan| plan.gap).max().unwrap_or(0);
-        let bytes = plans().map(|plan| plan.kept_bytes).max().unwrap_or(0).max(1);
-        let longest = (MOST_KEPT / bytes).saturating_sub(self.reach.left + self.reach.right);
+        let longest = plans().map(|plan| plan.longest).min().unwrap_or(0);
         let groups = group::groups(stretches, gap, longest);
         let missing: Vec<AtomicUsize> = stretches.iter().map(|_| AtomicUsize::new(0)).collect();
         for group in &groups {
