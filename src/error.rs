@@ -95,6 +95,11 @@ impl Error {
         self
     }
 
+    /// The file whose line the failure names, if it names a line and no file yet.
+    pub fn of_line_in(self, path: &Path) -> Self {
+        if self.0.path.is_none() && self.0.line.is_some() { self.at(path) } else { self }
+    }
+
     /// The line of the file, counted from 1.
     pub fn line(mut self, line: u64) -> Self {
         self.0.line = Some(line);

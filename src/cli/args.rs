@@ -118,9 +118,16 @@ pub struct Chosen {
 impl ModelArgs {
     /// Reads the model files and selects tracks by name; without names, those marked as default.
     pub fn load(&self, tracks: &[String]) -> Result<Chosen> {
+        let (model, used) = self.read()?;
+        let tracks = model.select_tracks(tracks, self.member.as_deref())?;
+        Ok(Chosen::new(model, used, tracks))
+    }
+
+    /// Reads the model files.
+    pub fn read(&self) -> Result<(Model, Vec<ModelUsed>)> {
         let loaded: Vec<_> =
             self.model.iter().map(|path| file::read(path)).collect::<Result<_>>()?;
-        let mut used: Vec<ModelUsed> = loaded
+        let used = loaded
             .iter()
             .map(|loaded| ModelUsed {
                 name: loaded.model.name.clone(),
@@ -132,16 +139,7 @@ impl ModelArgs {
         if self.n_uniform {
             model.unknown_base = UnknownBase::Uniform;
         }
-        let tracks = model.select_tracks(tracks, self.member.as_deref())?;
-        let runs = |index| tracks.iter().flat_map(|t| &t.sources).any(|s| s.member == index);
-        let mut index = 0;
-        for file in &mut used {
-            file.members.retain(|_| {
-                index += 1;
-                runs(index - 1)
-            });
-        }
-        Ok(Chosen { model, tracks, used })
+        Ok((model, used))
     }
 
     /// What of these flags decides the numbers, for the journal and the summary.
@@ -151,6 +149,21 @@ impl ModelArgs {
             ("model".into(), hashes.join(", ")),
             ("unknown base".into(), format!("{:?}", chosen.model.unknown_base).to_lowercase()),
         ])
+    }
+}
+
+impl Chosen {
+    /// A model with the tracks that are wanted; of its files, only the members that run are named.
+    pub fn new(model: Model, mut used: Vec<ModelUsed>, tracks: Vec<Track>) -> Self {
+        let runs = |index| tracks.iter().flat_map(|t| &t.sources).any(|s| s.member == index);
+        let mut index = 0;
+        for file in &mut used {
+            file.members.retain(|_| {
+                index += 1;
+                runs(index - 1)
+            });
+        }
+        Self { model, tracks, used }
     }
 }
 

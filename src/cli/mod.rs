@@ -10,6 +10,7 @@ mod inspect;
 mod log;
 mod predict;
 mod pwm;
+mod score;
 
 use clap::{Parser, Subcommand};
 
@@ -26,6 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Predict(predict::PredictArgs),
+    Score(Box<score::ScoreArgs>),
     Import(import::ImportArgs),
     Inspect(inspect::InspectArgs),
     Design(design::DesignArgs),
@@ -37,6 +39,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Predict(args) => predict::run(&args),
+            Command::Score(args) => score::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Design(args) => design::run(&args),
@@ -50,5 +53,6 @@ Examples:
   atrous import spliceai spliceai[1-5].h5 -o spliceai.safetensors
   atrous inspect spliceai.safetensors
   atrous predict -m spliceai.safetensors -r hg38.fa.gz --regions genes.bed -o tracks.bedGraph.gz
+  atrous score -m spliceai.safetensors -r hg38.fa.gz -a genes.gtf.gz in.vcf.gz -o scored.vcf.gz
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 and 143 stopped by a signal.";

@@ -7,6 +7,7 @@
 
 mod align;
 mod allele;
+pub mod annotate;
 mod delta;
 mod mask;
 mod outcome;

@@ -71,6 +71,11 @@ impl<'a> Scorer<'a> {
         self.reading
     }
 
+    /// The genes that variants are looked for in, where there is an annotation.
+    pub fn genes(&self) -> Option<&'a Genes> {
+        self.genes
+    }
+
     /// What becomes of each variant, in the order given.
     ///
     /// Memory grows with the number of variants and their windows are let go of as they are done, so

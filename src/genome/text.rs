@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Longest line that is taken for text, in bytes: annotation lines reach some 100 kB, and a file
 /// without line ends must not fill the memory.
@@ -25,6 +26,24 @@ pub(crate) struct Lines {
     /// Whether that line is still to be given out.
     ahead: bool,
     longest: u64,
+    /// Bytes of the file itself, compressed as it is: how many were read, and all of them where
+    /// that is known.
+    consumed: Arc<AtomicU64>,
+    size: Option<u64>,
+}
+
+/// Counts what is read from a file.
+struct Counted<R> {
+    reader: R,
+    consumed: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.consumed.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
 }
 
 /// A line of any bytes.
@@ -59,14 +78,17 @@ impl Lines {
             }
             io::Seek::rewind(&mut file).map_err(|e| Error::io(path, "read", e))?;
         }
-        Self::from_reader(file, path)
+        let size = file.metadata().ok().filter(|m| m.is_file()).map(|m| m.len());
+        Ok(Self { size, ..Self::from_reader(file, path)? })
     }
 
     /// Reads from any source; `path` is its name in messages.
     ///
     /// # Errors
     /// A source that cannot be read.
-    pub(crate) fn from_reader(mut reader: impl Read + 'static, path: &Path) -> Result<Self> {
+    pub(crate) fn from_reader(reader: impl Read + 'static, path: &Path) -> Result<Self> {
+        let consumed = Arc::new(AtomicU64::new(0));
+        let mut reader = Counted { reader, consumed: Arc::clone(&consumed) };
         let head = read_head(&mut reader).map_err(|e| Error::io(path, "read", e))?;
         let compression = Compression::of(&head);
         let all = Cursor::new(head).chain(reader);
@@ -85,6 +107,8 @@ impl Lines {
             crlf: false,
             ahead: false,
             longest: LONGEST_LINE,
+            consumed,
+            size: None,
         })
     }
 
@@ -180,6 +204,12 @@ impl Lines {
         }
         self.ahead = true;
         Ok(true)
+    }
+
+    /// How many bytes of the file were read so far, compressed as it is, and its size where that is
+    /// known.
+    pub(crate) fn consumed(&self) -> (u64, Option<u64>) {
+        (self.consumed.load(Ordering::Relaxed), self.size)
     }
 
     /// The file's name for messages.

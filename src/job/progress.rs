@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// The bar of this process, if any, and the door for log lines that must not tear it.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
+/// What is counted unless said otherwise.
+const BASES: &str = "bases";
+
 /// A log line comes at each further tenth, but never sooner than this after the last one …
 const SHORTEST: Duration = Duration::from_secs(5);
 /// … and never later than this.
@@ -25,7 +28,7 @@ pub enum Mode {
     Never,
 }
 
-/// Counts finished bases; shared by all threads of a run.
+/// Counts finished work, bases unless said otherwise; shared by all threads of a run.
 #[derive(Debug)]
 pub struct Progress {
     mode: Mode,
@@ -35,6 +38,8 @@ pub struct Progress {
 
 #[derive(Debug)]
 struct State {
+    /// What is counted, in plural.
+    unit: &'static str,
     total: u64,
     done: u64,
     started: Instant,
@@ -48,7 +53,7 @@ impl Progress {
         let now = Instant::now();
         let bar = (mode != Mode::Never && io::stderr().is_terminal())
             .then(|| BARS.add(ProgressBar::hidden()));
-        let state = State { total: 0, done: 0, started: now, reported: now, tenths: 0 };
+        let state = State::new(BASES, 0, now);
         Self { mode, bar, state: Mutex::new(state) }
     }
 
@@ -59,17 +64,23 @@ impl Progress {
 
     /// Begins a run over `total` bases.
     pub fn start(&self, total: u64) {
-        let now = Instant::now();
-        *self.lock() = State { total, done: 0, started: now, reported: now, tenths: 0 };
+        self.start_counting(total, BASES);
+    }
+
+    /// Begins a run over `total` of something, named in plural.
+    pub fn start_counting(&self, total: u64, unit: &'static str) {
+        *self.lock() = State::new(unit, total, Instant::now());
         if let Some(bar) = &self.bar {
-            let style = "{wide_bar} {human_pos}/{human_len} bases  {per_sec}  {eta} left";
-            let style = ProgressStyle::with_template(style).expect("a valid template of ours");
+            let style = format!(
+                "{{wide_bar}} {{human_pos}}/{{human_len}} {unit}  {{per_sec}}  {{eta}} left"
+            );
+            let style = ProgressStyle::with_template(&style).expect("a valid template of ours");
             bar.set_style(style.with_key(
                 "per_sec",
-                |state: &_, text: &mut dyn std::fmt::Write| {
+                move |state: &_, text: &mut dyn std::fmt::Write| {
                     // A failure to format would only lose this number from the bar.
-                    let _ =
-                        write!(text, "{} bases/s", rate(indicatif::ProgressState::per_sec(state)));
+                    let speed = rate(indicatif::ProgressState::per_sec(state));
+                    let _ = write!(text, "{speed} {unit}/s");
                 },
             ));
             bar.set_length(total);
@@ -78,13 +89,13 @@ impl Progress {
         }
     }
 
-    /// Counts `bases` more; cheap, from any thread.
-    pub fn advance(&self, bases: u64) {
+    /// Counts `more`; cheap, from any thread.
+    pub fn advance(&self, more: u64) {
         if let Some(bar) = &self.bar {
-            bar.inc(bases);
+            bar.inc(more);
             return;
         }
-        if let Some(line) = self.lock().advance(bases, Instant::now()) {
+        if let Some(line) = self.lock().advance(more, Instant::now()) {
             match self.mode {
                 Mode::Auto => tracing::info!("{line}"),
                 // Progress that cannot be shown must not stop the run.
@@ -94,7 +105,7 @@ impl Progress {
         }
     }
 
-    /// Finished bases and all of them.
+    /// What is finished and all of it.
     #[cfg(test)]
     pub(crate) fn counted(&self) -> (u64, u64) {
         let state = self.lock();
@@ -120,9 +131,13 @@ impl Drop for Progress {
 }
 
 impl State {
+    fn new(unit: &'static str, total: u64, now: Instant) -> Self {
+        Self { unit, total, done: 0, started: now, reported: now, tenths: 0 }
+    }
+
     /// Counts, and says what to log when it is time to.
-    fn advance(&mut self, bases: u64, now: Instant) -> Option<String> {
-        self.done += bases;
+    fn advance(&mut self, more: u64, now: Instant) -> Option<String> {
+        self.done += more;
         let silent = now.duration_since(self.reported);
         let tenths = (self.done * 10).checked_div(self.total).unwrap_or(0);
         let due = silent >= LONGEST || (silent >= SHORTEST && tenths > self.tenths);
@@ -132,9 +147,10 @@ impl State {
         self.tenths = tenths;
         self.reported = now;
         let speed = self.done as f64 / now.duration_since(self.started).as_secs_f64();
+        let unit = self.unit;
         let left = self.total.saturating_sub(self.done) as f64 / speed;
         Some(format!(
-            "{} of {} bases ({:.0} %), {} bases/s, {} left",
+            "{} of {} {unit} ({:.0} %), {} {unit}/s, {} left",
             self.done,
             self.total,
             100.0 * self.done as f64 / self.total as f64,
@@ -179,7 +195,7 @@ mod tests {
     fn a_line_comes_at_each_tenth_but_neither_too_often_nor_too_rarely() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let mut state = State { total: 1000, done: 0, started: start, reported: start, tenths: 0 };
+        let mut state = State::new(BASES, 1000, start);
         assert_eq!(state.advance(150, after(1)), None);
         let line = state.advance(50, after(10)).unwrap();
         assert_eq!(line, "200 of 1000 bases (20 %), 20 bases/s, 40 seconds left");

@@ -3,6 +3,7 @@
 use super::Transcript;
 use crate::error::{Error, Result};
 use std::cmp::Reverse;
+use std::fmt;
 use std::str::FromStr;
 
 /// How the rows of genes are made from transcripts.
@@ -39,6 +40,16 @@ impl FromStr for Choice {
             _ => Err(Error::usage("no such choice of transcripts")
                 .found(text)
                 .expected("canonical, all or tag=NAME")),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Canonical => f.write_str("canonical"),
+            Self::All => f.write_str("all"),
+            Self::Tag(name) => write!(f, "tag={name}"),
         }
     }
 }

@@ -138,6 +138,15 @@ impl VariantReader {
         &self.header
     }
 
+    /// The header for writing the records as VCF: that of VCF input as it is, else the least that
+    /// is needed.
+    pub fn vcf_header(&self) -> Header {
+        match self.origin() {
+            Origin::Table => Header::minimal(),
+            Origin::Vcf | Origin::List => self.header.clone(),
+        }
+    }
+
     /// Where the records come from.
     pub fn origin(&self) -> Origin {
         match &self.source {
@@ -158,6 +167,15 @@ impl VariantReader {
     /// The file's name for messages.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How many bytes of the file were read so far, compressed as it is, and its size where that is
+    /// known.
+    pub fn consumed(&self) -> (u64, Option<u64>) {
+        match &self.source {
+            Source::Vcf(lines) | Source::Table(lines, _) => lines.consumed(),
+            Source::List(_) => (0, None),
+        }
     }
 
     /// The names of contigs that were met so far.

@@ -78,21 +78,6 @@ impl InfoKeys {
     }
 }
 
-/// Text as a value of INFO may hold it: `;`, `=`, `,`, `|`, `%` and white space as percent codes
-/// (formats.md 5).
-pub fn encoded(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            ';' | '=' | ',' | '|' | '%' | ' ' | '\t' | '\r' | '\n' => {
-                safe.push_str(&format!("%{:02X}", u32::from(letter)));
-            }
-            letter => safe.push(letter),
-        }
-    }
-    safe
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,11 +127,5 @@ mod tests {
         assert!(error.starts_with("x.vcf:2: INFO has"), "{error}");
         InfoKeys::new(vec!["S".into()], true).clear_header(&mut header, path).unwrap();
         assert_eq!(header.lines.len(), 2);
-    }
-
-    #[test]
-    fn what_info_cannot_hold_is_encoded() {
-        assert_eq!(encoded("A|B;C=D,E F%"), "A%7CB%3BC%3DD%2CE%20F%25");
-        assert_eq!(encoded("HLA-A:ENST01.2"), "HLA-A:ENST01.2");
     }
 }

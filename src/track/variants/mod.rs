@@ -5,7 +5,7 @@ mod order;
 mod table;
 mod vcf;
 
-pub use info::{InfoKeys, encoded};
+pub use info::InfoKeys;
 pub use table::AlleleTable;
 
 use super::name::in_place;

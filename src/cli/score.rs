@@ -1,0 +1,363 @@
+//! `atrous score`: variants in, the same with splice scores out.
+
+mod command;
+
+use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count};
+use super::engine::EngineArgs;
+use anyhow::Result;
+use atrous::effect::annotate::{Report, Request, annotate};
+use atrous::effect::{Mask, Reading, RefMismatch, Rules, Scorer, Settings, Skip, Text};
+use atrous::genome::genes::{Choice, GeneOptions};
+use atrous::genome::variants::{OnBadRecord, VariantReader};
+use atrous::genome::{Genes, Resolver, Strand};
+use atrous::job::distinct::refuse_shared;
+use atrous::job::output::append;
+use atrous::job::progress::rate;
+use atrous::job::{OutputFile, Summary, signal};
+use atrous::{Error, Result as Checked};
+use clap::Args;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Score what variants do to splicing.
+///
+/// Every record of the input is in the output; an allele without a score has a reason instead.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ScoreArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    reference: ReferenceArgs,
+    #[command(flatten)]
+    variants: VariantArgs,
+    #[command(flatten)]
+    genes: GeneArgs,
+    #[command(flatten)]
+    scores: ScoreFlags,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// What is scored.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Variants")]
+struct VariantArgs {
+    /// VCF or BCF, or a table (tabs or commas) with the columns chrom, pos, ref and alt; plain,
+    /// gzip or bgzip; `-` for stdin.
+    #[arg(value_name = "IN", required_unless_present = "variant")]
+    input: Option<PathBuf>,
+    /// A variant, such as chr1:69511:A:G, POS from 1; repeatable.
+    #[arg(long, value_name = "CHROM:POS:REF:ALT", conflicts_with = "input")]
+    variant: Vec<String>,
+    /// What a record does that cannot be read: `error` stops, `skip` leaves it out and counts it.
+    #[arg(long, value_name = "WAY", default_value = "error", value_parser = str::parse::<OnBadRecord>)]
+    on_bad_record: OnBadRecord,
+    /// What a record does whose REF is not in the reference: `skip` (no score), `error`, or
+    /// `use-vcf` (REF is put into the sequence).
+    #[arg(long, value_name = "WAY", default_value = "skip", value_parser = str::parse::<RefMismatch>)]
+    ref_mismatch: RefMismatch,
+    /// Longest ALT that is scored, in letters.
+    #[arg(long, value_name = "LETTERS", default_value_t = 10_000, hide_short_help = true)]
+    max_alt: usize,
+    /// Accept that there is no variant at all.
+    #[arg(long)]
+    allow_empty: bool,
+}
+
+/// Where the genes are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Genes")]
+struct GeneArgs {
+    /// GTF, GFF3, or a table #NAME CHROM STRAND TX_START TX_END EXON_START EXON_END (starts
+    /// 0-based). Without it the sequence around a variant is read as it is.
+    #[arg(short, long, value_name = "GENES")]
+    annotation: Option<PathBuf>,
+    /// Which transcripts make a gene: canonical (MANE Select, else Ensembl canonical, else the
+    /// longest), all, or tag=NAME. Rows of a table are genes as they are.
+    #[arg(long, value_name = "CHOICE", default_value = "canonical", value_parser = str::parse::<Choice>)]
+    transcripts: Choice,
+    /// Score each transcript for itself instead of their union.
+    #[arg(long, requires = "annotation")]
+    per_transcript: bool,
+    /// Without --annotation, the strand that is read: +, - or both.
+    #[arg(
+        long,
+        value_name = "STRAND",
+        default_value = "+",
+        value_parser = parse_strands,
+        conflicts_with = "annotation",
+        allow_hyphen_values = true
+    )]
+    strand: Strands,
+}
+
+/// Strands that are read one by one.
+#[derive(Debug, Clone)]
+struct Strands(Vec<Strand>);
+
+impl fmt::Display for Strands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0[..] {
+            [strand] => write!(f, "{}", strand.symbol()),
+            _ => f.write_str("both"),
+        }
+    }
+}
+
+/// What a score is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Scores")]
+struct ScoreFlags {
+    /// How tracks become scores: splice-delta or splice-usage, with tracks of your own as in
+    /// splice-delta:ACCEPTOR,DONOR; default: as the model file says.
+    #[arg(long, value_name = "SCHEME")]
+    scheme: Option<String>,
+    /// Bases on either side of POS that are looked at, up to 4999.
+    #[arg(short, long, value_name = "BASES", default_value_t = 50)]
+    distance: usize,
+    /// Which changes count: none (no mask), nearest (no gain at the nearest exon boundary and no
+    /// loss elsewhere), all (the same for every exon boundary); several give a set of scores each.
+    #[arg(long, value_name = "MASK,…", value_delimiter = ',', value_parser = str::parse::<Mask>)]
+    mask: Vec<Mask>,
+    /// Let the start and the end of a transcript count as exon boundaries of mask `all`.
+    #[arg(long)]
+    mask_tss: bool,
+    /// Whose rules say what is scored and how it is printed: atrous, spliceai, openspliceai,
+    /// pangolin.
+    #[arg(long, value_name = "RULES", default_value = "atrous", value_parser = str::parse::<Rules>)]
+    rules: Rules,
+    /// Digits after the decimal point in INFO; default: 4, of other rules 2.
+    #[arg(long, value_name = "N")]
+    decimals: Option<u8>,
+}
+
+/// What is written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+struct OutputArgs {
+    /// .vcf, .vcf.gz (BGZF), .bcf, or .tsv, .tsv.gz (a row per allele and gene, full precision);
+    /// `-` for stdout, in the format of the input.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Make an index of .vcf.gz or .bcf; the input must be sorted.
+    #[arg(long)]
+    write_index: bool,
+    /// Replace scores that the input has already.
+    #[arg(long)]
+    overwrite_info: bool,
+    /// List the alleles without a score: contig, pos, ref, alt, line, reason, detail.
+    #[arg(long, value_name = "FILE.tsv[.gz]")]
+    skipped: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  atrous score -m spliceai.safetensors -r hg38.fa.gz -a genes.gtf.gz in.vcf.gz -o scored.vcf.gz
+  atrous score -m spliceai.safetensors -r hg38.fa.gz -a genes.gtf.gz --variant chr1:69511:A:G -o -
+  atrous score -m pangolin.safetensors -r hg38.fa.gz -a genes.gtf.gz in.vcf -o scores.tsv \\
+    --distance 500 --mask none,all --skipped skipped.tsv
+
+POS is 1-based as in VCF. DP of the scores counts bases from POS, positive towards higher positions.";
+
+/// Refuses what cannot be meant, scores, and says what was done.
+pub fn run(args: &ScoreArgs) -> Result<()> {
+    let start = Instant::now();
+    let threads = args.run.start_threads()?;
+    signal::install()?;
+    args.refuse_shared_outputs()?;
+    let (model, used) = args.model.read()?;
+    let scheme = Reading::choose_scheme(&model, args.scores.scheme.as_deref())?;
+    let reading = Reading::new(&model, &scheme, args.model.member.as_deref())?;
+    let settings = args.settings().checked(&scheme, args.genes.annotation.is_some())?;
+    let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
+    let (mut reference, resolver) = args.reference.open()?;
+    let genes = args.genes.read(&resolver)?;
+    let mut reader = args.variants.open(&resolver)?;
+    let engine = args.engine.build(&model, reading.tracks())?;
+    let chosen = Chosen::new(model, used, reading.tracks().to_vec());
+    let scorer = Scorer::new(&reading, engine.as_ref(), genes.as_ref(), settings)?;
+    tracing::info!(
+        "{} ({}): {} on {}, {}",
+        chosen.model.name,
+        count(chosen.used.iter().map(|file| file.members.len() as u64).sum(), "member"),
+        scheme.name(),
+        engine.describe(),
+        count(threads as u64, "thread"),
+    );
+    let hash = genes.as_ref().map(|genes| genes.sha256(&resolver));
+    let request = args.request(&chosen, &scorer, hash.as_deref());
+    let progress = args.run.progress();
+    let report = annotate(&mut reader, &mut reference, &scorer, &request, &progress)?;
+
+    let mut record = Summary {
+        settings: args.settings_used(&chosen, scorer.settings(), hash),
+        models: chosen.used,
+        reference: Some(reference.describe()),
+        engine: engine.describe(),
+        threads,
+        skipped: report.skipped.iter().map(|(&code, &n)| (code.to_owned(), n)).collect(),
+        outputs: report.outputs.clone(),
+        ..Summary::new()
+    };
+    record.measure(start);
+    say(&record, &report);
+    if let Some(file) = summary {
+        record.write(file)?;
+    }
+    Ok(())
+}
+
+impl ScoreArgs {
+    fn settings(&self) -> Settings {
+        Settings {
+            distance: self.scores.distance,
+            masks: self.scores.mask.clone(),
+            mask_tss: self.scores.mask_tss,
+            rules: self.scores.rules,
+            ref_mismatch: self.variants.ref_mismatch,
+            max_alt: self.variants.max_alt,
+            strands: self.genes.strand.0.clone(),
+            decimals: self.scores.decimals,
+        }
+    }
+
+    fn request(&self, chosen: &Chosen, scorer: &Scorer<'_>, genes: Option<&str>) -> Request {
+        let hashes: Vec<String> = chosen.used.iter().map(|file| file.sha256.clone()).collect();
+        let text = Text::new(scorer.reading(), scorer.settings());
+        let mut header = text.header(&hashes, genes);
+        header.push(format!("##atrousVersion={}", env!("CARGO_PKG_VERSION")));
+        header.push(format!("##atrousCommand={}", self.command()));
+        Request {
+            output: self.output.output.clone(),
+            write_index: self.output.write_index,
+            overwrite_info: self.output.overwrite_info,
+            skipped: self.output.skipped.clone(),
+            allow_empty: self.variants.allow_empty,
+            header,
+        }
+    }
+
+    /// Refuses to write over what is read, before any work.
+    fn refuse_shared_outputs(&self) -> Checked<()> {
+        let OutputArgs { output, skipped, write_index, .. } = &self.output;
+        let indexes = [".tbi", ".csi"].map(|ending| append(output, ending));
+        let indexes = indexes.iter().filter(|_| *write_index);
+        let outputs: Vec<&Path> = std::iter::once(output)
+            .chain(skipped)
+            .chain(&self.run.summary)
+            .chain(indexes)
+            .map(PathBuf::as_path)
+            .collect();
+        let fasta = &self.reference.reference;
+        let indexes = [".fai", ".gzi"].map(|ending| append(fasta, ending));
+        let inputs: Vec<&Path> = self
+            .model
+            .model
+            .iter()
+            .chain([fasta])
+            .chain(&indexes)
+            .chain(&self.reference.aliases)
+            .chain(&self.genes.annotation)
+            .chain(&self.variants.input)
+            .map(PathBuf::as_path)
+            .collect();
+        refuse_shared(&outputs, &inputs)
+    }
+
+    /// What decides the numbers, for the summary.
+    fn settings_used(
+        &self,
+        chosen: &Chosen,
+        settings: &Settings,
+        genes: Option<String>,
+    ) -> BTreeMap<String, serde_json::Value> {
+        let identity = self.model.identity(chosen).into_iter();
+        let mut used: BTreeMap<String, serde_json::Value> =
+            identity.map(|(name, value)| (name, value.into())).collect();
+        let masks: Vec<&str> = settings.masks.iter().map(|mask| mask.name()).collect();
+        used.insert("distance".into(), settings.distance.into());
+        used.insert("mask".into(), masks.into());
+        used.insert("mask_tss".into(), settings.mask_tss.into());
+        used.insert("rules".into(), settings.rules.name().into());
+        used.insert("ref_mismatch".into(), settings.ref_mismatch.name().into());
+        used.insert("max_alt".into(), settings.max_alt.into());
+        used.insert("decimals".into(), settings.decimals().into());
+        used.insert("annotation".into(), genes.into());
+        used
+    }
+}
+
+impl GeneArgs {
+    fn read(&self, resolver: &Resolver) -> Checked<Option<Genes>> {
+        let Some(path) = &self.annotation else {
+            tracing::info!(
+                "no --annotation: the sequence around a variant is read as it is, on the strand of \
+                 --strand"
+            );
+            return Ok(None);
+        };
+        let options =
+            GeneOptions { choice: self.transcripts.clone(), per_transcript: self.per_transcript };
+        let genes = Genes::read(path, resolver, &options)?;
+        tracing::info!("{}: {}", path.display(), count(genes.list().len() as u64, "gene"));
+        Ok(Some(genes))
+    }
+}
+
+impl VariantArgs {
+    fn open(&self, resolver: &Resolver) -> Checked<VariantReader> {
+        match &self.input {
+            Some(path) => VariantReader::open(path, resolver, self.on_bad_record),
+            None => VariantReader::of_list(&self.variant, resolver),
+        }
+    }
+}
+
+fn parse_strands(text: &str) -> Checked<Strands> {
+    match text {
+        "+" | "plus" => Ok(Strands(vec![Strand::Plus])),
+        "-" | "minus" => Ok(Strands(vec![Strand::Minus])),
+        "both" => Ok(Strands(vec![Strand::Plus, Strand::Minus])),
+        _ => {
+            Err(Error::usage("no such strand").found(text).expected("+ (plus), - (minus) or both"))
+        }
+    }
+}
+
+/// The last lines of the log: what has no score and why, where the rest is, how fast it went.
+fn say(record: &Summary, report: &Report) {
+    for (&code, &number) in &report.skipped {
+        let known = Skip::ALL.into_iter().find(|skip| skip.code() == code);
+        match known {
+            Some(skip) => tracing::info!(
+                "{} without a score: {code}, {}",
+                count(number, "allele"),
+                skip.explain()
+            ),
+            None => tracing::warn!("{} left out: {code}", count(number, "record")),
+        }
+    }
+    for (code, number) in &report.warnings {
+        tracing::info!("{} with a warning: {code}", count(*number, "allele"));
+    }
+    for output in record.outputs.iter().filter(|output| output.path != Path::new("-")) {
+        tracing::info!("{}: {}", output.path.display(), count(output.records, "record"));
+    }
+    let speed = rate(report.scored as f64 / record.seconds.max(f64::MIN_POSITIVE));
+    tracing::info!(
+        "{} of {} in {} scored: {:.2} s on {}, {}: {speed} alleles/s",
+        count(report.scored, "allele"),
+        report.alleles,
+        count(report.records, "record"),
+        record.seconds,
+        record.engine,
+        count(record.threads as u64, "thread"),
+    );
+}

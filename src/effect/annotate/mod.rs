@@ -1,0 +1,204 @@
+//! Variant files in, the same with scores out.
+//!
+//! [`annotate`] reads records in chunks, scores them, and writes each with what became of it, in
+//! the order of the input. No record is lost: it is in the output, or counted and listed with the
+//! reason.
+
+mod outputs;
+mod rows;
+
+use super::score::Scorer;
+use super::text::Text;
+use super::{AlleleOutcome, Outcome, Skip, VariantOutcome, Warning};
+use crate::error::{Error, Result};
+use crate::genome::variants::{BadRecord, Record, VariantReader};
+use crate::genome::{Reference, Resolver, Variant};
+use crate::job::summary::Written;
+use crate::job::{Progress, signal};
+use crate::track::variants::VariantFormat;
+use outputs::Outputs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Records that are scored together, so that those which lie close share what is computed …
+const CHUNK_RECORDS: usize = 1000;
+
+/// … unless their text, with the genotypes of many samples, is longer than this (bytes).
+const CHUNK_BYTES: usize = 64 << 20;
+
+/// The reason of records that cannot be read.
+pub const BAD_RECORD: &str = "BAD_RECORD";
+
+/// What is written, and where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The annotated file; its ending names the format, and `-` (standard output) has that of the
+    /// input.
+    pub output: PathBuf,
+    /// Makes an index of the output.
+    pub write_index: bool,
+    /// Replaces INFO keys, or columns of a table, that the input has already.
+    pub overwrite_info: bool,
+    /// A table of all alleles without a score.
+    pub skipped: Option<PathBuf>,
+    /// Accepts an input without records.
+    pub allow_empty: bool,
+    /// Lines that the header of VCF gains.
+    pub header: Vec<String>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Records that were read, bad ones included.
+    pub records: u64,
+    /// Alternative alleles (one for a record without any).
+    pub alleles: u64,
+    /// Alleles with a score.
+    pub scored: u64,
+    /// Alleles without a score, by reason; bad records, as [`BAD_RECORD`].
+    pub skipped: BTreeMap<&'static str, u64>,
+    /// Scored alleles, by what to know of them.
+    pub warnings: BTreeMap<&'static str, u64>,
+    /// What was written.
+    pub outputs: Vec<Written>,
+}
+
+impl Request {
+    /// The files that are written, but for indexes.
+    pub fn output_paths(&self) -> Vec<&Path> {
+        std::iter::once(&self.output).chain(&self.skipped).map(PathBuf::as_path).collect()
+    }
+}
+
+/// Scores the records of a reader and writes them, annotated, to the outputs of a request, which
+/// appear under their names when all are complete.
+///
+/// # Errors
+/// A bad record (unless the reader leaves them out), any failure of [`Scorer::score`], of reading
+/// or of writing; an INFO key that is there already; no record at all; contigs none of which are in
+/// the reference or in the annotation.
+pub fn annotate(
+    reader: &mut VariantReader,
+    reference: &mut Reference,
+    scorer: &Scorer<'_>,
+    request: &Request,
+    progress: &Progress,
+) -> Result<Report> {
+    let text = Text::new(scorer.reading(), scorer.settings());
+    let mut outputs = Outputs::open(reader, reference.contigs(), &text, request)?;
+    let mut report = Report::default();
+    let mut bytes = Consumed::default();
+    if let (_, Some(size)) = reader.consumed() {
+        progress.start_counting(size, "bytes");
+    }
+    loop {
+        let records = read_chunk(reader)?;
+        let bad = reader.take_bad();
+        if records.is_empty() && bad.is_empty() {
+            break;
+        }
+        signal::check()?;
+        let variants: Vec<Variant> = records.iter().map(|record| record.variant.clone()).collect();
+        let outcomes =
+            scorer.score(reference, &variants).map_err(|error| error.of_line_in(reader.path()))?;
+        report.count(&bad, &outcomes);
+        outputs
+            .write(&bad, &records, &outcomes)
+            .map_err(|error| error.of_line_in(reader.path()))?;
+        progress.advance(bytes.since(reader));
+    }
+    progress.finish();
+    if report.records == 0 && !request.allow_empty {
+        return Err(Error::new("there is no variant to score")
+            .at(reader.path())
+            .remedy("empty outputs are written with --allow-empty"));
+    }
+    refuse_strangers(&report, reader, scorer)?;
+    report.outputs = outputs.commit()?;
+    Ok(report)
+}
+
+fn read_chunk(reader: &mut VariantReader) -> Result<Vec<Record>> {
+    let mut records = Vec::new();
+    let mut bytes = 0;
+    while records.len() < CHUNK_RECORDS && bytes < CHUNK_BYTES {
+        let Some(record) = reader.next_record()? else { break };
+        bytes += record.text.len();
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// How much of the input the progress has been told.
+#[derive(Default)]
+struct Consumed(u64);
+
+impl Consumed {
+    fn since(&mut self, reader: &VariantReader) -> u64 {
+        let (now, _) = reader.consumed();
+        let more = now.saturating_sub(self.0);
+        self.0 = now;
+        more
+    }
+}
+
+impl Report {
+    fn count(&mut self, bad: &[BadRecord], outcomes: &[VariantOutcome<'_>]) {
+        if !bad.is_empty() {
+            *self.skipped.entry(BAD_RECORD).or_default() += bad.len() as u64;
+        }
+        self.records += (bad.len() + outcomes.len()) as u64;
+        for AlleleOutcome { outcome, warnings, .. } in outcomes.iter().flat_map(|o| &o.alleles) {
+            self.alleles += 1;
+            match outcome {
+                Outcome::Scored(_) => self.scored += 1,
+                Outcome::Skipped(skipped) => {
+                    *self.skipped.entry(skipped.reason.code()).or_default() += 1;
+                }
+            }
+            let codes: BTreeSet<&'static str> =
+                warnings.iter().map(|w: &Warning| w.code()).collect();
+            for code in codes {
+                *self.warnings.entry(code).or_default() += 1;
+            }
+        }
+    }
+
+    fn all_are(&self, reason: Skip) -> bool {
+        self.alleles > 0 && self.skipped.get(reason.code()) == Some(&self.alleles)
+    }
+}
+
+/// Files that have no contig in common are a mistake, not a result (splice-scoring.md B2).
+fn refuse_strangers(report: &Report, reader: &VariantReader, scorer: &Scorer<'_>) -> Result<()> {
+    let mut names: Vec<&str> = reader.names().seen().collect();
+    names.sort_unstable();
+    let resolver: &Resolver = reader.names().resolver();
+    if report.all_are(Skip::ContigNotInReference) {
+        return Err(resolver.nothing_matches(reader.path(), &names));
+    }
+    if let Some(genes) = scorer.genes()
+        && report.all_are(Skip::ContigNotInAnnotation)
+    {
+        let contigs = resolver.contigs();
+        let with_genes = contigs.iter().filter(|(id, ..)| genes.has_contig(*id));
+        let known: Vec<&str> = with_genes.map(|(_, name, _)| name).take(5).collect();
+        names.truncate(5);
+        return Err(Error::new("no gene of the annotation is on a contig of these variants")
+            .at(reader.path())
+            .found(names.join(", "))
+            .expected(known.join(", "))
+            .remedy("use the annotation of these contigs, or name pairs in a table (--aliases)"));
+    }
+    Ok(())
+}
+
+/// The format of the output for an input.
+fn format_of(reader: &VariantReader, request: &Request) -> Result<VariantFormat> {
+    let natural = match reader.origin() {
+        crate::genome::variants::Origin::Table => VariantFormat::Table { bgzip: false },
+        _ => VariantFormat::Vcf { bgzip: false },
+    };
+    Ok(VariantFormat::of(&request.output)?.unwrap_or(natural))
+}
