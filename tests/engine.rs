@@ -1,4 +1,5 @@
-//! The CPU engine against the oracle on random networks, on every instruction set of this machine.
+//! The engines against the oracle on random networks: the CPU engine on every instruction set of
+//! this machine, the torch engine (feature `torch`) on the CPU.
 
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
@@ -281,5 +282,116 @@ proptest! {
                 prop_assert_eq!(&joined, whole, "{}: the cut at {} shows", isa, cut);
             }
         }
+    }
+}
+
+#[cfg(feature = "torch")]
+mod torch {
+    use super::*;
+    use atrous::engine::{Device, Edit, Precision, Stretch, TorchEngine, run_in_full};
+    use atrous::network::Span;
+
+    fn torch(model: &Model) -> TorchEngine {
+        TorchEngine::new(model, &model.tracks, Device::Cpu, Precision::Fp32).unwrap()
+    }
+
+    fn random_model(n: &mut Numbers) -> Model {
+        let graphs = (0..1 + n.below(2)).map(|_| {
+            let graph = random_network(n);
+            let weights = random_weights(&graph, n);
+            (graph, weights)
+        });
+        model_of(graphs.collect())
+    }
+
+    fn close(got: &[f32], expected: &[f32]) -> Result<(), TestCaseError> {
+        prop_assert_eq!(got.len(), expected.len());
+        let largest = expected.iter().fold(1.0f32, |m, x| m.max(x.abs()));
+        for (t, (got, expected)) in got.iter().zip(expected).enumerate() {
+            let apart = (got - expected).abs();
+            prop_assert!(apart <= 2e-5 * largest, "position {t}: {got} against {expected}");
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(150))]
+
+        #[test]
+        fn the_torch_engine_computes_what_the_oracle_defines(seed in any::<u64>()) {
+            let mut n = Numbers(seed);
+            let model = random_model(&mut n);
+            let letters = move |t: i64| b"ACGTNacgtR"[Numbers(seed ^ t as u64).below(1 << 20) % 10];
+            // equal lengths are stacked, and no job may see its neighbours
+            let length = 1 + n.below(300);
+            let shapes = [length, 1 + n.below(300), length, 0, length];
+            let (oracle, engine) = (Oracle::new(&model, &model.tracks), torch(&model));
+            let jobs: Vec<Job> = shapes
+                .iter()
+                .enumerate()
+                .map(|(i, &length)| job(&engine, &letters, 1000 * i as i64 - 7, length))
+                .collect();
+            for (got, expected) in run(&engine, &jobs).iter().zip(run(&oracle, &jobs)) {
+                for (got, expected) in got.iter().zip(&expected) {
+                    close(got, expected)?;
+                }
+            }
+        }
+
+        #[test]
+        fn the_torch_engine_runs_edits_as_the_oracle_does(seed in any::<u64>()) {
+            let mut n = Numbers(seed);
+            let model = random_model(&mut n);
+            let (oracle, engine) = (Oracle::new(&model, &model.tracks), torch(&model));
+            let (left, right) = (engine.reach().left as i64, engine.reach().right as i64);
+            let stretches: Vec<Stretch> = (0..3).map(|_| {
+                let start = n.below(1000) as i64;
+                let length = 60 + left as usize + right as usize;
+                let letters = (0..length).map(|_| b"ACGTN"[n.below(5)]).collect();
+                let edits = (0..n.below(5)).map(|_| {
+                    let at = start + left + 10 + n.below(20) as i64;
+                    let window = Span::new(at - n.below(10) as i64, at + 1 + n.below(9) as i64);
+                    let inserted = (0..n.below(4)).map(|_| b"ACGT"[n.below(4)]).collect();
+                    Edit { start: at, removed: n.below(6), inserted, window }
+                });
+                let edits = edits.collect();
+                Stretch { start, letters, edits }
+            }).collect();
+            let finished = std::sync::Mutex::new(vec![]);
+            let after_each = |index| {
+                finished.lock().unwrap().push(index);
+                Ok(())
+            };
+            let got = engine.run_edits(&stretches, &after_each).unwrap();
+            let expected = run_in_full(&oracle, &stretches, &|_| Ok(())).unwrap();
+            let mut finished = finished.into_inner().unwrap();
+            finished.sort_unstable();
+            prop_assert_eq!(finished, [0, 1, 2]);
+            for (got, expected) in got.iter().flatten().zip(expected.iter().flatten()) {
+                for (got, expected) in
+                    [(&got.reference, &expected.reference), (&got.alternative, &expected.alternative)]
+                {
+                    for (got, expected) in got.tracks.iter().zip(&expected.tracks) {
+                        close(got, expected)?;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn coarse_arithmetic_says_how_far_it_is_off() {
+        let model = random_model(&mut Numbers(3));
+        let exact = torch(&model);
+        let coarse = TorchEngine::new(&model, &model.tracks, Device::Cpu, Precision::Bf16).unwrap();
+        let jobs = [job(&exact, &|t| b"ACGT"[(t * t % 4) as usize], 0, 200)];
+        let (got, expected) = (run(&coarse, &jobs), run(&exact, &jobs));
+        let apart = got[0].iter().flatten().zip(expected[0].iter().flatten());
+        let worst = apart.map(|(got, expected)| (got - expected).abs()).fold(0.0, f32::max);
+        assert_eq!(coarse.measured_error(), Some(worst));
+        assert!(worst > 1e-6, "bf16 keeps 8 bits: {worst}");
+        assert_eq!(exact.measured_error(), None);
+        let tf32 = TorchEngine::new(&model, &model.tracks, Device::Cpu, Precision::Tf32);
+        assert!(tf32.err().unwrap().to_string().contains("GPU"));
     }
 }

@@ -196,6 +196,31 @@ fn the_cpu_engine_reproduces_every_golden_track() {
     assert!(compared > 100_000, "only {compared} numbers were compared");
 }
 
+#[cfg(feature = "torch")]
+#[test]
+fn the_torch_engine_reproduces_the_golden_tracks_on_the_cpu() {
+    use atrous::engine::{Device, Precision, TorchEngine};
+    let Some(root) = shared() else { return };
+    let mut models = HashMap::new();
+    for golden in goldens(&root) {
+        let model = models.entry(golden.set.clone()).or_insert_with(|| load(&root, &golden.set));
+        let tracks: Vec<Track> = model
+            .tracks
+            .iter()
+            .filter(|track| column(&golden, "mean", track).is_some())
+            .cloned()
+            .collect();
+        let engine = TorchEngine::new(model, &tracks, Device::Cpu, Precision::Fp32).unwrap();
+        let count = golden.columns[0].1.len().min(1_000);
+        let got = predict(&engine, &root, &golden, count);
+        for (track, got) in tracks.iter().zip(&got) {
+            let error = worst(got, column(&golden, "mean", track).unwrap());
+            let path = golden.path.display();
+            assert!(error <= TOLERANCE, "{path}: {} is off by {error:e}", track.name);
+        }
+    }
+}
+
 #[test]
 fn the_oracle_reproduces_short_pieces_of_the_golden_tracks() {
     let Some(root) = shared() else { return };

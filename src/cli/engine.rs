@@ -93,11 +93,37 @@ impl EngineArgs {
     }
 }
 
-/// Whether this build can use a GPU and finds one.
+/// Whether this build can use a GPU and finds one. A card that is there but cannot be used is
+/// worth a line.
+#[cfg(feature = "torch")]
+fn gpu_is_there() -> bool {
+    use atrous::engine::torch::{Gpu, find_gpu};
+    match find_gpu() {
+        Gpu::Ready => true,
+        Gpu::Absent => false,
+        Gpu::Unusable(why) => {
+            tracing::warn!("the GPU cannot be used ({why}): computing on the CPU");
+            false
+        }
+    }
+}
+
+#[cfg(not(feature = "torch"))]
 fn gpu_is_there() -> bool {
     false
 }
 
+#[cfg(feature = "torch")]
+fn torch(
+    model: &Model,
+    tracks: &[Track],
+    device: Device,
+    precision: Precision,
+) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(atrous::engine::TorchEngine::new(model, tracks, device, precision)?))
+}
+
+#[cfg(not(feature = "torch"))]
 fn torch(_: &Model, _: &[Track], _: Device, _: Precision) -> Result<Box<dyn Engine>> {
     Err(Error::usage("this build has no libtorch, so there is no --engine torch and no GPU")
         .remedy("build with `make torch`, or leave out --engine, --device and --precision"))

@@ -56,7 +56,7 @@ pub struct EditValues {
 
 impl Stretch {
     /// The job that computes an output range of the sequence as it is.
-    fn reference(&self, window: Span, reach: Reach) -> Job {
+    pub(super) fn reference(&self, window: Span, reach: Reach) -> Job {
         job(window, reach, |read| {
             let from = (read.start - self.start) as usize;
             self.letters[from..from + read.len()].to_vec()
@@ -64,7 +64,7 @@ impl Stretch {
     }
 
     /// The job that computes the window of an edit on the edited sequence.
-    fn alternative(&self, edit: &Edit, reach: Reach) -> Job {
+    pub(super) fn alternative(&self, edit: &Edit, reach: Reach) -> Job {
         job(edit.window_after(), reach, |read| self.edited(edit, read))
     }
 

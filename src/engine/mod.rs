@@ -1,18 +1,24 @@
-//! Runs a network: one trait, an oracle (f64, the definition) and the CPU engine.
+//! Runs a network: one trait; an oracle (f64, the definition), the CPU engine and, with the feature
+//! `torch`, libtorch.
 
 pub mod cpu;
 mod device;
 mod edit;
 pub mod effective;
 mod encode;
+mod fold;
 mod mix;
 pub mod oracle;
+#[cfg(feature = "torch")]
+pub mod torch;
 
 pub use cpu::CpuEngine;
 pub use device::{Device, Precision};
 pub use edit::{Edit, EditValues, Stretch, run_in_full};
 pub use effective::Effective;
 pub use oracle::Oracle;
+#[cfg(feature = "torch")]
+pub use torch::TorchEngine;
 
 use crate::error::Result;
 use crate::model::{Scalar, Track};
@@ -89,6 +95,12 @@ pub trait Engine: Send + Sync {
     /// What the context of a job costs, as a number of output positions of equal work: a gap of
     /// up to this many positions is cheaper to compute than to start a new job after it.
     fn overhead_positions(&self) -> u64;
+
+    /// Largest difference from 32-bit arithmetic that was measured on the first positions of the
+    /// run; `None` before it, and of an engine that computes in 32 bits or more.
+    fn measured_error(&self) -> Option<f32> {
+        None
+    }
 
     /// Runs all jobs, in parallel where the device can, and returns values in the order of jobs.
     /// `after_each` is called with the index of each finished job, from any thread; its error stops

@@ -4,6 +4,7 @@
 use super::pools::{aside, pooled};
 use super::{Branch, Operation, Source, Step};
 use crate::engine::cpu::kernel::{Convolution, Packed, padded};
+use crate::engine::fold::scale_and_shift;
 use crate::model::Weights;
 use crate::network::{Graph, NodeId, Op};
 
@@ -177,18 +178,7 @@ impl<'a> Fusion<'a> {
 
     /// Scale and shift per channel of a batch norm or affine node, in f64.
     fn affine(&self, node: NodeId) -> Option<(Vec<f64>, Vec<f64>)> {
-        let wide = |suffix| self.tensor(node, suffix).iter().map(|&x| f64::from(x));
-        match self.graph.nodes()[node].op {
-            Op::Affine => Some((wide("scale").collect(), wide("shift").collect())),
-            Op::BatchNorm { epsilon } => {
-                let scale: Vec<f64> =
-                    wide("scale").zip(wide("var")).map(|(s, v)| s / (v + epsilon).sqrt()).collect();
-                let shift = wide("shift").zip(wide("mean")).zip(&scale);
-                let shift = shift.map(|((shift, mean), scale)| shift - mean * scale).collect();
-                Some((scale, shift))
-            }
-            _ => None,
-        }
+        scale_and_shift(&self.graph.nodes()[node].op, |suffix| self.tensor(node, suffix))
     }
 
     /// Weights of a convolution, with a following scale and shift folded in.
