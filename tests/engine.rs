@@ -288,8 +288,9 @@ proptest! {
 #[cfg(feature = "torch")]
 mod torch {
     use super::*;
-    use atrous::engine::{Device, Edit, Precision, Stretch, TorchEngine, run_in_full};
-    use atrous::network::Span;
+    use atrous::engine::{Device, Edit, Precision, Stretch, TorchEngine, Wanted, run_in_full};
+    use atrous::model::{Scalar, Window};
+    use atrous::network::{Padding, Span};
 
     fn torch(model: &Model) -> TorchEngine {
         TorchEngine::new(model, &model.tracks, Device::Cpu, Precision::Fp32).unwrap()
@@ -376,6 +377,83 @@ mod torch {
                     }
                 }
             }
+        }
+    }
+
+    /// A network in a window: padded or not, cropped, with control tracks and scalars.
+    fn windowed_model(n: &mut Numbers) -> Model {
+        let mut g = GraphBuilder::new();
+        g.pad_with(if n.below(3) > 0 { Padding::Zero } else { Padding::None });
+        let control = g.add("control", Op::Control { channels: 2 }, &[]).unwrap();
+        let mut x = g.add("stem", Op::centred(8, 1 + n.below(9), 1), &[0]).unwrap();
+        for i in 0..1 + n.below(3) {
+            let taps = Dilated::centred(2 + n.below(2), 1 << n.below(4));
+            let function = FUNCTIONS[n.below(7)];
+            let name = format!("block.{i}");
+            x = match n.below(2) {
+                0 => blocks::residual_unit(&mut g, &name, x, taps, function).unwrap(),
+                _ => blocks::preactivation_unit(&mut g, &name, x, taps, function, 1e-3).unwrap(),
+            };
+        }
+        let total = g.add("total", Op::LogTotal { offset: 1.0 }, &[control]).unwrap();
+        let mean = g.add("mean", Op::Mean, &[x]).unwrap();
+        let both = g.add("both", Op::Concat, &[mean, total]).unwrap();
+        let count = g.add("count", Op::pointwise(1), &[both]).unwrap();
+        let bias = g.add("bias", Op::pointwise(1), &[mean]).unwrap();
+        g.add("log_sum", Op::LogSumExp, &[count, bias]).unwrap();
+        let (left, right) = (n.below(20), n.below(20));
+        let x = g.add("crop", Op::Crop { left, right }, &[x]).unwrap();
+        // read again after an operation that may write in place
+        let y = g.add("relu", Op::Activation { function: Activation::Relu }, &[x]).unwrap();
+        let x = g.add("uncropped", Op::Add, &[x, y]).unwrap();
+        let x = g.add("profile", Op::centred(3, 1 + n.below(7), 1), &[x]).unwrap();
+        let control = g.add("scaled", Op::pointwise(3), &[control]).unwrap();
+        g.add("output", Op::Add, &[x, control]).unwrap();
+        let graph = g.finish().unwrap();
+        let weights = random_weights(&graph, n);
+        let input = 120 + n.below(100);
+        let domain = graph.domains(Span::new(0, input as i64))[graph.output()];
+        let mut model = model_of(vec![(graph, weights)]);
+        model.window = Some(Window { input, output: domain.len(), anchor: input / 2 });
+        model.scalars = vec![Scalar {
+            name: "log_count".into(),
+            unit: "ln(count)".into(),
+            description: "A random scalar.".into(),
+            sources: vec![Source { member: 0, channel: 0 }],
+        }];
+        model
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
+        #[test]
+        fn the_torch_engine_computes_windows_as_the_oracle_defines(seed in any::<u64>()) {
+            let mut n = Numbers(seed);
+            let model = windowed_model(&mut n);
+            let wanted = Wanted { tracks: model.tracks.clone(), scalars: model.scalars.clone() };
+            let oracle = Oracle::new(&model, wanted.clone());
+            let engine =
+                TorchEngine::new(&model, wanted, Device::Cpu, Precision::Fp32).unwrap();
+            prop_assert_eq!(engine.reach(), oracle.reach());
+            let window = model.window.unwrap();
+            let jobs: Vec<Job> = (0..3).map(|i| {
+                let letters = (0..window.input).map(|_| b"ACGTN"[n.below(5)]).collect();
+                let track = |n: &mut Numbers| (0..window.input).map(|_| n.small() + 0.5).collect();
+                let controls = if i == 1 { vec![] } else { vec![track(&mut n), track(&mut n)] };
+                Job { controls, ..Job::new(0, window.output, letters) }
+            }).collect();
+            let (got, expected) = (engine.run(&jobs, &|_| Ok(())), oracle.run(&jobs, &|_| Ok(())));
+            for (got, expected) in got.unwrap().iter().zip(&expected.unwrap()) {
+                for (got, expected) in got.tracks.iter().zip(&expected.tracks) {
+                    close(got, expected)?;
+                }
+                let (got, expected) = (got.scalars[0], expected.scalars[0]);
+                prop_assert!((got - expected).abs() < 2e-5, "{got} against {expected}");
+            }
+            let cut = Job::new(0, window.output + 1, vec![b'A'; window.input + 1]);
+            let error = engine.run(&[cut], &|_| Ok(())).unwrap_err().to_string();
+            prop_assert!(error.contains("whole windows"), "{}", error);
         }
     }
 

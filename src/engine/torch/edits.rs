@@ -46,14 +46,13 @@ pub fn run(
         left.push(AtomicUsize::new(windows.len() - first));
     }
     let lengths: Vec<usize> = windows.iter().map(|window| window.span.len()).collect();
-    let letters = |window: usize| {
+    let job = |window: usize| {
         let Window { stretch, edit, span } = &windows[window];
         let stretch = &stretches[*stretch];
-        let job = match edit {
+        Cow::Owned(match edit {
             None => stretch.reference(*span, reach),
             Some(edit) => stretch.alternative(&stretch.edits[*edit], reach),
-        };
-        Cow::Owned(job.letters)
+        })
     };
     let finished = |window: usize| {
         let stretch = windows[window].stretch;
@@ -62,7 +61,7 @@ pub fn run(
             _ => Ok(()),
         }
     };
-    let values = engine.run_windows(&lengths, &letters, &finished)?;
+    let values = engine.run_windows(&lengths, &job, &finished)?;
     stretches
         .iter()
         .enumerate()

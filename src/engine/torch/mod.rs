@@ -12,12 +12,13 @@ mod networks;
 mod program;
 mod shim;
 
-use super::{Device, EditValues, Engine, Job, Precision, Stretch, Values};
+use super::encode::{code, control_rows};
+use super::{Device, EditValues, Engine, Job, Precision, Stretch, Values, Wanted};
 use crate::error::{Error, Result};
-use crate::model::{Model, Track};
+use crate::model::Model;
 use crate::network::{Graph, Reach};
 use batch::{Batch, batches};
-use networks::Networks;
+use networks::{Batched, Computed, Networks};
 use program::Program;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -71,7 +72,6 @@ pub struct TorchEngine {
     exact: Option<Networks>,
     /// Largest difference from 32-bit arithmetic on the first positions that were computed.
     error: OnceLock<f32>,
-    reach: Reach,
     overhead: u64,
     bytes_per_position: u64,
     /// Positions that a batch reads at most.
@@ -108,7 +108,7 @@ impl TorchEngine {
     /// libtorch says.
     pub fn new(
         model: &Model,
-        tracks: &[Track],
+        wanted: impl Into<Wanted>,
         device: Device,
         precision: Precision,
     ) -> Result<Self> {
@@ -131,11 +131,11 @@ impl TorchEngine {
         tch::set_num_threads(1);
         shim::set_arithmetic(precision == Precision::Tf32)?;
         let kind = if precision == Precision::Bf16 { Kind::BFloat16 } else { Kind::Float };
-        let networks = Networks::new(model, tracks, place.device(), kind)?;
+        let wanted = wanted.into();
+        let networks = Networks::new(model, &wanted, place.device(), kind)?;
         let exact = (precision == Precision::Bf16)
-            .then(|| Networks::new(model, tracks, place.device(), Kind::Float))
+            .then(|| Networks::new(model, &wanted, place.device(), Kind::Float))
             .transpose()?;
-        let reach = networks.graphs().map(Graph::reach).fold(Reach::default(), Reach::hull);
         let numbers = networks.graphs().map(Program::numbers_per_position).max().unwrap_or(0);
         let channels = |g: &Graph| (0..g.nodes().len()).map(|node| g.channels(node)).max();
         let widest = networks.graphs().filter_map(channels).max().unwrap_or(1);
@@ -153,7 +153,6 @@ impl TorchEngine {
             precision,
             exact,
             error: OnceLock::new(),
-            reach,
             overhead: networks.graphs().map(Graph::overhead_positions).max().unwrap_or(0),
             bytes_per_position,
             positions: AtomicUsize::new(positions),
@@ -164,27 +163,33 @@ impl TorchEngine {
 
     /// Positions that a window reads beside those of its output.
     fn context(&self) -> usize {
-        usize::try_from(self.reach.left + self.reach.right).expect("a context fits memory")
+        usize::try_from(self.networks.reach().left + self.networks.reach().right)
+            .expect("a context fits memory")
     }
 
-    /// Computes windows of some lengths. `letters` gives those that a window reads, when its turn
-    /// has come; `after_each` hears of each finished window.
+    /// Computes windows of some lengths. `job` gives what a window reads, when its turn has come; `after_each` hears of each finished window.
     fn run_windows<'a>(
         &self,
         lengths: &[usize],
-        letters: &(dyn Fn(usize) -> Cow<'a, [u8]> + Sync),
+        job: &(dyn Fn(usize) -> Cow<'a, Job> + Sync),
         after_each: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Vec<Values>> {
+        if let Some(window) = self.networks.window()
+            && let Some(other) = lengths.iter().find(|&&length| length != window.output)
+        {
+            return Err(Error::new("the model gives whole windows only")
+                .found(format!("{other} positions"))
+                .expected(window.output));
+        }
         let _card = self.card()?;
-        self.measure(lengths, letters)?;
+        self.measure(lengths, job)?;
         let most = self.positions.load(Ordering::Relaxed);
         let batches = batches(lengths, self.context(), most);
         let computed: Vec<(Batch, Vec<Values>)> = match self.place {
-            Place::Cpu => self.run_on_cpu(batches, letters, after_each)?,
-            Place::Card { index, .. } => self.run_on_card(index, batches, letters, after_each)?,
+            Place::Cpu => self.run_on_cpu(batches, job, after_each)?,
+            Place::Card { index, .. } => self.run_on_card(index, batches, job, after_each)?,
         };
-        let nothing = Values { tracks: vec![vec![]; self.networks.tracks()] };
-        let mut values = vec![nothing; lengths.len()];
+        let mut values = vec![self.networks.nothing(); lengths.len()];
         for (batch, computed) in computed {
             for (window, computed) in batch.windows.into_iter().zip(computed) {
                 values[window] = computed;
@@ -198,13 +203,12 @@ impl TorchEngine {
     fn run_on_cpu<'a>(
         &self,
         batches: VecDeque<Batch>,
-        letters: &(dyn Fn(usize) -> Cow<'a, [u8]> + Sync),
+        job: &(dyn Fn(usize) -> Cow<'a, Job> + Sync),
         after_each: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Vec<(Batch, Vec<Values>)>> {
         let one = |batch: Batch| {
-            let codes = self.codes(&batch, letters)?;
-            let values = tch::no_grad(|| self.networks.run(&codes, batch.length, self.reach));
-            let values = networks::to_values(&values?, batch.length)?;
+            let encoded = self.encode(&batch, job)?;
+            let values = tch::no_grad(|| self.networks.run(&encoded, batch.length)?.values())?;
             batch.windows.iter().try_for_each(|&window| after_each(window))?;
             Ok((batch, values))
         };
@@ -217,14 +221,14 @@ impl TorchEngine {
         &self,
         card: usize,
         mut batches: VecDeque<Batch>,
-        letters: &(dyn Fn(usize) -> Cow<'a, [u8]> + Sync),
+        job: &(dyn Fn(usize) -> Cow<'a, Job> + Sync),
         after_each: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Vec<(Batch, Vec<Values>)>> {
         let mut finished = Vec::with_capacity(batches.len());
         let mut take = |flight: Option<Flight>| -> Result<()> {
             let Some(flight) = flight else { return Ok(()) };
             flight.landed.wait()?;
-            let values = networks::to_values(&flight.values, flight.batch.length)?;
+            let values = flight.computed.values()?;
             flight.batch.windows.iter().try_for_each(|&window| after_each(window))?;
             finished.push((flight.batch, values));
             Ok(())
@@ -236,9 +240,9 @@ impl TorchEngine {
                 push_halves(&mut batches, batch);
                 continue;
             }
-            match self.send(card, &batch, letters) {
-                Ok((values, landed)) => {
-                    take(before.replace(Flight { batch, values, landed }))?;
+            match self.send(card, &batch, job) {
+                Ok((computed, landed)) => {
+                    take(before.replace(Flight { batch, computed, landed }))?;
                 }
                 Err(error) if is_out_of_memory(&error) && batch.windows.len() > 1 => {
                     take(before.take())?;
@@ -271,41 +275,47 @@ impl TorchEngine {
         &self,
         card: usize,
         batch: &Batch,
-        letters: &(dyn Fn(usize) -> Cow<'a, [u8]> + Sync),
-    ) -> Result<(Tensor, shim::Event)> {
-        let codes = self.codes(batch, letters)?;
-        let computed: Result<Tensor> = tch::no_grad(|| {
-            let codes = codes.f_internal_to_copy((Kind::Uint8, self.place.device()), true)?;
-            let values = self.networks.run(&codes, batch.length, self.reach)?;
-            // into page-locked memory, which libtorch chooses for copies that do not block
-            Ok(values.f_internal_to_copy((Kind::Float, tch::Device::Cpu), true)?)
-        });
-        Ok((computed?, shim::Event::record(card)?))
+        job: &(dyn Fn(usize) -> Cow<'a, Job> + Sync),
+    ) -> Result<(Computed, shim::Event)> {
+        let encoded = self.encode(batch, job)?;
+        let computed = tch::no_grad(|| {
+            self.networks.run(&self.networks.place(&encoded)?, batch.length)?.fetch()
+        })?;
+        Ok((computed, shim::Event::record(card)?))
     }
 
-    /// The letters of a batch as codes, `[window, position]`, in the processor's memory.
-    fn codes<'a>(
+    /// What a batch reads, in the processor's memory; for a card page-locked.
+    fn encode<'a>(
         &self,
         batch: &Batch,
-        letters: &(dyn Fn(usize) -> Cow<'a, [u8]> + Sync),
-    ) -> Result<Tensor> {
+        job: &(dyn Fn(usize) -> Cow<'a, Job> + Sync),
+    ) -> Result<Batched> {
         let width = batch.length + self.context();
+        let channels = self.networks.controls();
         let mut codes = Vec::with_capacity(batch.windows.len() * width);
+        let mut controls = Vec::with_capacity(batch.windows.len() * width * channels);
         for &window in &batch.windows {
-            let letters = letters(window);
-            assert_eq!(letters.len(), width, "a window has the letters of its context");
-            codes.extend(letters.iter().map(|&letter| super::encode::code(letter)));
+            let job = job(window);
+            assert_eq!(job.letters.len(), width, "a job has the letters of its context");
+            codes.extend(job.letters.iter().map(|&letter| code(letter)));
+            controls.extend(control_rows(&job.controls, channels, width));
         }
-        let size = [batch.windows.len() as i64, width as i64];
-        let codes = Tensor::f_from_data_size(&codes, &size, Kind::Uint8)?;
-        match self.place {
-            Place::Cpu => Ok(codes),
-            Place::Card { .. } => {
-                let mut pinned = shim::pinned(codes.numel())?.f_view(size)?;
-                pinned.f_copy_(&codes)?;
-                Ok(pinned)
+        let (windows, width) = (batch.windows.len() as i64, width as i64);
+        let mut codes = Tensor::f_from_data_size(&codes, &[windows, width], Kind::Uint8)?;
+        if let Place::Card { .. } = self.place {
+            let mut pinned = shim::pinned(codes.numel())?.f_view([windows, width])?;
+            pinned.f_copy_(&codes)?;
+            codes = pinned;
+        }
+        let controls = match channels {
+            0 => None,
+            _ => {
+                let rows = Tensor::f_from_slice(&controls)?;
+                let rows = rows.f_view([windows, 1, width, channels as i64])?;
+                Some(rows.f_permute([0, 3, 1, 2])?)
             }
-        }
+        };
+        Ok(Batched { codes, controls })
     }
 
     /// Where arithmetic is coarse, compares it once with 32-bit arithmetic, on the beginning of the
@@ -313,7 +323,7 @@ impl TorchEngine {
     fn measure<'a>(
         &self,
         lengths: &[usize],
-        letters: &(dyn Fn(usize) -> Cow<'a, [u8]> + Sync),
+        job: &(dyn Fn(usize) -> Cow<'a, Job> + Sync),
     ) -> Result<()> {
         let first = lengths.iter().position(|&length| length > 0);
         let (Some(first), false) = (first, self.precision == Precision::Fp32) else {
@@ -322,14 +332,15 @@ impl TorchEngine {
         if self.error.get().is_some() {
             return Ok(());
         }
-        let batch = Batch { windows: vec![0], length: lengths[first].min(PROBE) };
-        let width = batch.length + self.context();
-        let codes = self.codes(&batch, &|_| Cow::Owned(letters(first)[..width].to_vec()))?;
+        // a window cannot be cut
+        let whole = self.networks.window().is_some();
+        let length = if whole { lengths[first] } else { lengths[first].min(PROBE) };
+        let batch = Batch { windows: vec![first], length };
+        let mut probe = job(first).into_owned();
+        probe.letters.truncate(length + self.context());
+        let encoded = self.encode(&batch, &|_| Cow::Borrowed(&probe))?;
         let run = |networks: &Networks| -> Result<Tensor> {
-            tch::no_grad(|| {
-                let codes = codes.f_to_device(self.place.device())?;
-                networks.run(&codes, batch.length, self.reach)
-            })
+            tch::no_grad(|| Ok(networks.run(&networks.place(&encoded)?, length)?.tracks))
         };
         let coarse = run(&self.networks)?;
         shim::set_arithmetic(false)?;
@@ -337,9 +348,8 @@ impl TorchEngine {
         shim::set_arithmetic(self.precision == Precision::Tf32)?;
         let error = coarse.f_sub(&exact?)?.f_abs()?.f_max()?.f_double_value(&[])? as f32;
         tracing::info!(
-            "{}: values differ from 32-bit arithmetic by up to {error:.1e} in the first {} positions",
+            "{}: values differ from 32-bit arithmetic by up to {error:.1e} in the first {length} positions",
             self.precision,
-            batch.length
         );
         self.error.get_or_init(|| error);
         Ok(())
@@ -361,7 +371,7 @@ impl TorchEngine {
 /// A batch that the card is computing.
 struct Flight {
     batch: Batch,
-    values: Tensor,
+    computed: Computed,
     landed: shim::Event,
 }
 
@@ -410,7 +420,7 @@ impl Engine for TorchEngine {
     }
 
     fn reach(&self) -> Reach {
-        self.reach
+        self.networks.reach()
     }
 
     fn bytes_per_position(&self) -> u64 {
@@ -431,8 +441,7 @@ impl Engine for TorchEngine {
         after_each: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Vec<Values>> {
         let lengths: Vec<usize> = jobs.iter().map(|job| job.length).collect();
-        let letters = |window: usize| Cow::Borrowed(&jobs[window].letters[..]);
-        self.run_windows(&lengths, &letters, after_each)
+        self.run_windows(&lengths, &|window| Cow::Borrowed(&jobs[window]), after_each)
     }
 
     fn run_edits(

@@ -19,7 +19,7 @@ pub struct Program {
 
 /// What is done at one node, with its tensors.
 enum Step {
-    /// Nothing: the sequence, or a normalisation that went into the convolution before it.
+    /// Nothing: an input, a cropping, or a normalisation that went into the convolution before it.
     Pass,
     Conv {
         weight: Frozen,
@@ -42,13 +42,80 @@ enum Step {
     Gate,
     Add,
     Concat,
+    LogSumExp,
+    Mean,
+    LogTotal {
+        offset: f64,
+    },
 }
 
-/// A value that a node reads.
-struct Operand {
+/// A value while a program runs: `[window, channel, 1, position]`.
+pub struct Value {
     tensor: Tensor,
-    /// Whether nobody else reads it any more, so that it may be written over.
-    last: bool,
+    /// The positions that it covers.
+    span: Span,
+    /// Whether nobody else reads its memory, so that it may be written over.
+    own: bool,
+}
+
+impl Value {
+    /// An input over some positions; programs leave it as it is.
+    pub fn input(tensor: &Tensor, span: Span) -> Self {
+        Self { tensor: tensor.shallow_clone(), span, own: false }
+    }
+
+    /// The part that covers `wanted`, with zeros where the value ends before.
+    fn over(self, wanted: Span) -> Result<Self> {
+        let Self { mut tensor, span, mut own } = self;
+        let part = wanted.intersect(span);
+        if part != span {
+            tensor = tensor.f_narrow(POSITIONS, part.start - span.start, part.len() as i64)?;
+        }
+        if part != wanted {
+            let zeros = [part.start - wanted.start, wanted.end - part.end];
+            (tensor, own) = (tensor.f_constant_pad_nd(zeros)?, true);
+        }
+        Ok(Self { tensor, span: wanted, own })
+    }
+}
+
+/// The positions at which each node is computed.
+pub struct Ranges {
+    computed: Vec<Span>,
+    /// Where each node has values at all, for a network in a window.
+    domains: Option<Vec<Span>>,
+}
+
+impl Ranges {
+    /// Those that some outputs need, in a sequence without ends.
+    pub fn of_outputs(graph: &Graph, output: Span) -> Self {
+        Self { computed: graph.needed(output), domains: None }
+    }
+
+    /// Those of a whole window.
+    pub fn of_window(graph: &Graph, window: Span) -> Self {
+        let domains = graph.domains(window);
+        let needed = graph.needed_in_window(&domains, |_, span| span);
+        let inside = needed.iter().zip(&domains).map(|(span, domain)| span.intersect(*domain));
+        Self { computed: inside.collect(), domains: Some(domains) }
+    }
+
+    /// What `node` reads of its input `input`.
+    fn read(&self, graph: &Graph, node: NodeId, input: NodeId) -> Span {
+        let op = &graph.nodes()[node].op;
+        match &self.domains {
+            Some(domains) if op.pools() => domains[input],
+            _ => self.computed[node].widen(op.reach().left, op.reach().right),
+        }
+    }
+}
+
+/// What a network computes.
+pub struct Outputs {
+    /// `[window, channel, 1, position]` of the last node.
+    pub rows: Tensor,
+    /// `[window, channel, 1, 1]` of the scalar head, if there is one.
+    pub scalars: Option<Tensor>,
 }
 
 impl Program {
@@ -68,35 +135,45 @@ impl Program {
         Ok(Self { steps: (0..graph.nodes().len()).map(step).collect::<Result<_>>()? })
     }
 
-    /// The positions `spans[output]` of the output, `[window, channel, 1, position]`, from an input
-    /// that covers `spans[0]`; `spans` are those of [`Graph::needed`]. Only needed positions are
-    /// computed.
+    /// Evaluates the network; each node at the positions that are needed of it, and no others.
+    /// `letters` and `controls` cover what is read of them.
     ///
     /// # Errors
     /// What libtorch says; no memory on the device.
-    pub fn run(&self, graph: &Graph, spans: &[Span], input: Tensor) -> Result<Tensor> {
+    pub fn run(
+        &self,
+        graph: &Graph,
+        ranges: &Ranges,
+        letters: Value,
+        mut controls: Option<Value>,
+    ) -> Result<Outputs> {
         let mut readers = graph.readers();
-        let mut values: Vec<Option<Tensor>> = Vec::with_capacity(spans.len());
-        values.push(Some(input));
+        let mut values: Vec<Option<Value>> = Vec::with_capacity(self.steps.len());
+        values.push(Some(letters));
         for (node, step) in self.steps.iter().enumerate().skip(1) {
             let inputs = &graph.nodes()[node].inputs;
-            let reach = graph.nodes()[node].op.reach();
-            let wanted = spans[node].widen(reach.left, reach.right);
             let mut operands = Vec::with_capacity(inputs.len());
             for &input in inputs {
                 readers[input] -= 1;
-                let value = match readers[input] {
-                    0 => values[input].take(),
-                    _ => values[input].as_ref().map(Tensor::shallow_clone),
+                let value = match (readers[input], &mut values[input]) {
+                    (0, value) => value.take(),
+                    (_, Some(value)) => Some(Value::input(&value.tensor, value.span)),
+                    (_, None) => None,
                 };
-                let value = value.expect("a value stays until its last reader");
-                let once = inputs.iter().filter(|&&other| other == input).count() == 1;
-                let tensor = narrow(value, spans[input], wanted)?;
-                operands.push(Operand { tensor, last: once && readers[input] == 0 });
+                let mut value = value.expect("a value stays until its last reader");
+                value.own &= inputs.iter().filter(|&&other| other == input).count() == 1;
+                operands.push(value.over(ranges.read(graph, node, input))?);
             }
-            values.push(Some(step.apply(operands)?));
+            values.push(match operands.is_empty() {
+                true => Some(controls.take().expect("controls for a network that reads them")),
+                false => Some(step.apply(operands, ranges.computed[node])?),
+            });
         }
-        Ok(values.pop().flatten().expect("a graph has an output"))
+        let mut end = |node: NodeId| values[node].take();
+        let output = end(graph.output()).expect("a graph has an output");
+        let output = output.over(ranges.computed[graph.output()])?;
+        let scalars = graph.scalar_head().and_then(&mut end).map(|value| value.tensor);
+        Ok(Outputs { rows: output.tensor, scalars })
     }
 
     /// Memory of the values that are kept at the same time, in numbers per position: of the
@@ -119,25 +196,19 @@ impl Program {
     }
 }
 
-/// The part of a value that covers `wanted`.
-fn narrow(value: Tensor, has: Span, wanted: Span) -> Result<Tensor> {
-    Ok(match has == wanted {
-        true => value,
-        false => value.f_narrow(POSITIONS, wanted.start - has.start, wanted.len() as i64)?,
-    })
-}
-
 impl Step {
-    fn apply(&self, operands: Vec<Operand>) -> Result<Tensor> {
+    /// The value at the positions `span`, from inputs over the positions that this reads.
+    fn apply(&self, operands: Vec<Value>, span: Span) -> Result<Value> {
         let mut rest = operands.into_iter();
-        let Operand { tensor: mut x, last } = rest.next().expect("every operation reads a value");
-        Ok(match self {
-            Step::Pass => x,
+        let Value { tensor: mut x, own, .. } = rest.next().expect("every operation reads a value");
+        let mut rest = rest.map(|value| value.tensor);
+        let tensor = match self {
+            Step::Pass => return Ok(Value { tensor: x, span, own }),
             Step::Conv { weight, bias, dilation } => {
                 x.f_conv2d(weight, Some(&**bias), [1, 1], [0, 0], [1, *dilation], 1)?
             }
             Step::Affine { scale, shift } => shift.f_addcmul(&x, scale)?,
-            Step::Relu if last => x.f_relu_()?,
+            Step::Relu if own => x.f_relu_()?,
             Step::Relu => x.f_relu()?,
             Step::LeakyRelu { slope } => x.f_prelu(slope)?,
             Step::Gelu(form) => x.f_gelu(form)?,
@@ -146,23 +217,33 @@ impl Step {
             Step::Softplus => x.f_softplus()?,
             Step::Softmax(kind) => x.f_softmax(CHANNELS, *kind)?,
             Step::Gate => {
-                let gate = rest.next().expect("a gate reads two values").tensor;
+                let gate = rest.next().expect("a gate reads two values");
                 x.f_tanh()?.f_mul(&gate.f_sigmoid()?)?
             }
             Step::Add => {
-                let second = rest.next().expect("a sum has two terms or more").tensor;
-                let mut sum = if last { x.f_add_(&second)? } else { x.f_add(&second)? };
+                let second = rest.next().expect("a sum has two terms or more");
+                let mut sum = if own { x.f_add_(&second)? } else { x.f_add(&second)? };
                 for term in rest {
-                    sum = sum.f_add_(&term.tensor)?;
+                    sum = sum.f_add_(&term)?;
                 }
                 sum
             }
             Step::Concat => {
-                let all: Vec<Tensor> =
-                    std::iter::once(x).chain(rest.map(|operand| operand.tensor)).collect();
+                let all: Vec<Tensor> = std::iter::once(x).chain(rest).collect();
                 Tensor::f_cat(&all, CHANNELS)?
             }
-        })
+            Step::LogSumExp => {
+                let all: Vec<Tensor> = std::iter::once(x).chain(rest).collect();
+                Tensor::f_stack(&all, 0)?.f_logsumexp(0, false)?
+            }
+            Step::Mean => x.f_mean_dim(POSITIONS, true, Kind::Double)?,
+            Step::LogTotal { offset } => {
+                let axes = [CHANNELS, POSITIONS].as_slice();
+                let total = x.f_sum_dim_intlist(axes, true, Kind::Double)?;
+                total.f_add_scalar(*offset)?.f_log()?
+            }
+        };
+        Ok(Value { tensor, span, own: true })
     }
 }
 
@@ -188,30 +269,28 @@ impl<'a> Builder<'a> {
     }
 
     fn step(&self, node: NodeId, folded: Option<NodeId>) -> Result<Step> {
-        let per_channel = |values: Vec<f32>| {
-            let channels = [1, self.graph.channels(node) as i64, 1, 1];
-            self.place(&values, &channels)
+        let place = |values: &[f32], shape: &[i64]| self.place(node, values, shape);
+        let per_channel = |values: Vec<f64>| {
+            let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
+            place(&values, &[1, self.graph.channels(node) as i64, 1, 1])
         };
         Ok(match self.graph.nodes()[node].op {
-            Op::Input => Step::Pass,
+            Op::Input | Op::Control { .. } | Op::Crop { .. } => Step::Pass,
             Op::Conv { channels, kernel, dilation, bias, .. } => {
                 let (weight, bias) = self.convolution(node, bias, folded);
                 let inputs = self.graph.input_channels(node);
-                let weight =
-                    self.place(&weight, &[channels, inputs, 1, kernel].map(|n| n as i64))?;
-                let bias = self.place(&bias, &[channels as i64])?;
+                let weight = place(&weight, &[channels, inputs, 1, kernel].map(|n| n as i64))?;
+                let bias = place(&bias, &[channels as i64])?;
                 Step::Conv { weight, bias, dilation: dilation as i64 }
             }
             Op::BatchNorm { .. } | Op::Affine => {
                 let (scale, shift) = self.norm(node);
-                let scale = per_channel(scale.into_iter().map(|x| x as f32).collect())?;
-                let shift = per_channel(shift.into_iter().map(|x| x as f32).collect())?;
-                Step::Affine { scale, shift }
+                Step::Affine { scale: per_channel(scale)?, shift: per_channel(shift)? }
             }
             Op::Activation { function } => match function {
                 Activation::Relu => Step::Relu,
                 Activation::LeakyRelu { slope } => {
-                    Step::LeakyRelu { slope: self.place(&[slope], &[1])? }
+                    Step::LeakyRelu { slope: place(&[slope], &[1])? }
                 }
                 Activation::Gelu => Step::Gelu("none"),
                 Activation::GeluTanh => Step::Gelu("tanh"),
@@ -221,11 +300,19 @@ impl<'a> Builder<'a> {
             },
             // the last one in full precision: it makes the probabilities
             Op::Softmax if node == self.graph.output() => Step::Softmax(Kind::Float),
-            Op::Softmax => Step::Softmax(self.kind),
+            Op::Softmax => Step::Softmax(self.kind(node)),
             Op::Gate => Step::Gate,
             Op::Add => Step::Add,
             Op::Concat => Step::Concat,
+            Op::LogSumExp => Step::LogSumExp,
+            Op::Mean => Step::Mean,
+            Op::LogTotal { offset } => Step::LogTotal { offset },
         })
+    }
+
+    /// Scalars are few, and sums of many: they are computed in 64 bits.
+    fn kind(&self, node: NodeId) -> Kind {
+        if self.graph.is_scalar(node) { Kind::Double } else { self.kind }
     }
 
     fn tensor(&self, node: NodeId, suffix: &str) -> &'a [f32] {
@@ -257,9 +344,9 @@ impl<'a> Builder<'a> {
         (weight.collect(), bias.collect())
     }
 
-    /// Values as a tensor on the device. On the CPU channels lie innermost, which is what its
+    /// Values as a tensor of a node on the device. On the CPU channels lie innermost, which is what its
     /// convolutions are fastest with (cpu-kernels.md 3).
-    fn place(&self, values: &[f32], shape: &[i64]) -> Result<Frozen> {
+    fn place(&self, node: NodeId, values: &[f32], shape: &[i64]) -> Result<Frozen> {
         let tensor = Tensor::f_from_slice(values)?.f_view(shape)?;
         let tensor = match self.device == Device::Cpu && shape.len() == 4 {
             true => {
@@ -268,6 +355,6 @@ impl<'a> Builder<'a> {
             }
             false => tensor,
         };
-        Ok(Frozen(tensor.f_to_kind(self.kind)?.f_to_device(self.device)?))
+        Ok(Frozen(tensor.f_to_kind(self.kind(node))?.f_to_device(self.device)?))
     }
 }
