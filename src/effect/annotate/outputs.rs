@@ -9,7 +9,7 @@ use crate::genome::Contigs;
 use crate::genome::variants::{BadRecord, Record, VariantReader};
 use crate::job::output::commit_all;
 use crate::job::summary::Written;
-use crate::track::name::Format;
+use crate::track::name::{Format, Kind};
 use crate::track::variants::{AlleleTable, InfoKeys, VariantFormat, VariantSink, create};
 
 /// Columns of the list of alleles without a score.
@@ -56,7 +56,7 @@ impl<'a> Outputs<'a> {
         let skipped = match &request.skipped {
             None => None,
             Some(path) => {
-                let bgzip = Format::of_table(path)?.bgzip;
+                let bgzip = Format::of_table(path)?.kind == Kind::Bgzf;
                 Some(AlleleTable::create(path, bgzip, &[], &SKIPPED.map(str::to_owned))?)
             }
         };
