@@ -3,9 +3,21 @@
 CARGO ?= cargo
 LOCKED = --locked
 SHARED = $(or $(ATROUS_SHARED),../shared)
+PREFIX ?= $(HOME)/.local
+INSTALLED = $(DESTDIR)$(PREFIX)
+
+# libtorch (docs/install.md): LIBTORCH names one that is there already; CUDA=1 fetches what a GPU
+# needs too, CUDA=0 does not; by default the machine decides. TORCH=0 leaves libtorch out of tests.
+CUDA ?= $(if $(wildcard /proc/driver/nvidia/version),1,0)
+SET_UP_TORCH = setup/libtorch.sh $(if $(filter 1,$(CUDA)),--cuda)
+WITH_TORCH = LIBTORCH="$(CURDIR)/.libtorch"
+IF_TORCH = features=; if [ "$(TORCH)" = 0 ]; then echo "without libtorch: TORCH=0"; \
+  elif setup/libtorch.sh; then features="--features torch"; \
+  else echo "without libtorch, for the reason above"; fi; $(WITH_TORCH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt fmt-check lint doc bench compare ci models figures install-lite
+.PHONY: help demo torch demo-torch test fmt fmt-check lint doc bench compare ci models figures \
+  install install-lite
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -14,10 +26,17 @@ demo: ## build the default binary and run the main job on test-data
 	$(CARGO) build $(LOCKED) --release
 	@test-data/demo.sh $(CARGO) run $(LOCKED) --release --quiet --
 
-test: ## run every test; without ATROUS_SHARED those on published weights are skipped
+torch: ## build with libtorch, for GPUs and --engine torch; fetches it once
+	$(SET_UP_TORCH)
+	$(WITH_TORCH) $(CARGO) build $(LOCKED) --release --features torch
+
+demo-torch: torch ## the demo with --engine torch
+	@ENGINE=torch test-data/demo.sh target/release/atrous
+
+test: ## run every test, with libtorch where it can be had; without ATROUS_SHARED some are skipped
 	@test -d "$(SHARED)/conformance" || echo "no $(SHARED)/conformance: skipping the tests on" \
 	  "published weights (their licences keep them out of this repository; set ATROUS_SHARED)"
-	$(CARGO) test $(LOCKED)
+	@$(IF_TORCH) $(CARGO) test $(LOCKED) $$features
 
 fmt: ## format the code
 	$(CARGO) fmt
@@ -26,10 +45,11 @@ fmt-check: ## check the format
 	$(CARGO) fmt --check
 
 lint: ## clippy, warnings are errors
-	$(CARGO) clippy $(LOCKED) --all-targets -- -D warnings
+	@$(IF_TORCH) $(CARGO) clippy $(LOCKED) --all-targets $$features -- -D warnings
+	$(CARGO) clippy $(LOCKED) -- -D warnings
 
 doc: ## API documentation, warnings are errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps
+	@$(IF_TORCH) RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps $$features
 
 bench: ## measure the CPU engine
 	$(CARGO) bench $(LOCKED)
@@ -51,5 +71,8 @@ figures: ## draw the figures of docs/dilation.md
 	$(CARGO) build $(LOCKED) --release
 	@docs/make-figures.sh $(CARGO) run $(LOCKED) --quiet --
 
-install-lite: ## install the default binary (no GPU, no libtorch) into cargo's bin folder
+install: torch ## install the full build: PREFIX/bin, lib, completions, man page (~/.local)
+	@setup/install.sh target/release/atrous "$(INSTALLED)"
+
+install-lite: ## install the CPU engine alone (no GPU, no libtorch) into cargo's bin folder
 	$(CARGO) install $(LOCKED) --path .

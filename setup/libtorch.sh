@@ -97,6 +97,9 @@ found=$(sed -n "s/^__version__ = '\(.*\)'/\1/p" "$from/version.py" 2>/dev/null |
 [[ -z $found || ${found%%+*} == "$version" ]] ||
   fail "$from is libtorch $found; atrous is built against $version"
 
+say "libtorch $version: $from"
+[[ $(cat "$view/from" 2>/dev/null) != "$from" || ! -e $view/lib/libtorch_cpu.so ]] || exit 0
+
 # Links to the libraries, but for libtorch.so: a pip installation's needs every GPU library at the
 # start of the program, so a linker script stands in for it (docs/decisions/libtorch.md).
 part=$(mktemp -d "$view.XXXXXX")
@@ -112,6 +115,6 @@ done
 echo 'INPUT(-ltorch_cpu)' >"$part/lib/libtorch.so"
 [[ ! -e $part/lib/libgomp.so.1 ]] || ln -s libgomp.so.1 "$part/lib/libgomp.so"
 echo "$version" >"$part/build-version"
+echo "$from" >"$part/from"
 rm -rf "$view"
 mv -T "$part" "$view"
-say "libtorch $version: $from"

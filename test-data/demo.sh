@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The main job on real sequence, and a look at what came out. Usage: demo.sh ATROUS [ARGUMENTS...]
+# ENGINE chooses the engine (cpu, torch); default: auto.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +11,7 @@ gene=RCC1
 mkdir -p "$out"
 "$@" predict -m models/human-splice-pwm/model.safetensors -r "$data/human.windows.fa.gz" \
   --regions "$data/human.genes.bed" --strand bed \
-  -o "$out/splice.bedGraph.gz" --table "$out/genes.tsv" --summary "$out/run.json"
+  --engine "${ENGINE:-auto}" -o "$out/splice.bedGraph.gz" --table "$out/genes.tsv" --summary "$out/run.json"
 
 echo
 echo "Tracks (bedGraph, with index; open them in IGV beside $data/human.windows.fa.gz):"

@@ -1,8 +1,8 @@
 //! Which engine computes, on which device: the flags that every computing subcommand shares.
 
 use atrous::engine::cpu::{CpuEngine, Isa};
-use atrous::engine::{Device, Engine, Oracle, Precision};
-use atrous::model::{Model, Track};
+use atrous::engine::{Device, Engine, Oracle, Precision, Wanted};
+use atrous::model::Model;
 use atrous::{Error, Result};
 use clap::{Args, ValueEnum};
 
@@ -41,18 +41,19 @@ enum EngineChoice {
 }
 
 impl EngineArgs {
-    /// The engine that the flags ask for, built for some tracks of a model.
+    /// The engine that the flags ask for, built for some outputs of a model.
     ///
     /// # Errors
     /// Flags that contradict each other, a device that is not there, an engine that is not part of
     /// this build (usage), or a model that the engine cannot run.
-    pub fn build(&self, model: &Model, tracks: &[Track]) -> Result<Box<dyn Engine>> {
+    pub fn build(&self, model: &Model, wanted: impl Into<Wanted>) -> Result<Box<dyn Engine>> {
+        let wanted = wanted.into();
         match self.chosen()? {
-            EngineChoice::Torch => torch(model, tracks, self.device, self.precision),
-            EngineChoice::Oracle => Ok(Box::new(Oracle::new(model, tracks))),
+            EngineChoice::Torch => torch(model, wanted, self.device, self.precision),
+            EngineChoice::Oracle => Ok(Box::new(Oracle::new(model, wanted))),
             EngineChoice::Cpu | EngineChoice::Auto => {
                 let isa = self.cpu_isa.unwrap_or_else(Isa::best);
-                Ok(Box::new(CpuEngine::new(model, tracks, isa)?))
+                Ok(Box::new(CpuEngine::new(model, wanted, isa)?))
             }
         }
     }
@@ -93,6 +94,12 @@ impl EngineArgs {
     }
 }
 
+/// What was measured of the arithmetic of a run, for the settings of its summary.
+pub fn measured(engine: &dyn Engine) -> Option<(String, serde_json::Value)> {
+    let error = engine.measured_error()?;
+    Some(("largest_difference_from_fp32".into(), error.into()))
+}
+
 /// Whether this build can use a GPU and finds one. A card that is there but cannot be used is
 /// worth a line.
 #[cfg(feature = "torch")]
@@ -116,15 +123,15 @@ fn gpu_is_there() -> bool {
 #[cfg(feature = "torch")]
 fn torch(
     model: &Model,
-    tracks: &[Track],
+    wanted: Wanted,
     device: Device,
     precision: Precision,
 ) -> Result<Box<dyn Engine>> {
-    Ok(Box::new(atrous::engine::TorchEngine::new(model, tracks, device, precision)?))
+    Ok(Box::new(atrous::engine::TorchEngine::new(model, wanted, device, precision)?))
 }
 
 #[cfg(not(feature = "torch"))]
-fn torch(_: &Model, _: &[Track], _: Device, _: Precision) -> Result<Box<dyn Engine>> {
+fn torch(_: &Model, _: Wanted, _: Device, _: Precision) -> Result<Box<dyn Engine>> {
     Err(Error::usage("this build has no libtorch, so there is no --engine torch and no GPU")
         .remedy("build with `make torch`, or leave out --engine, --device and --precision"))
 }

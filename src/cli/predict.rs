@@ -1,7 +1,7 @@
 //! `atrous predict`: the main job, from FASTA and regions to tracks and tables.
 
 use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count};
-use super::engine::EngineArgs;
+use super::engine::{EngineArgs, measured};
 use anyhow::Result;
 use atrous::genome::regions::{RegionOptions, Regions, whole_contigs, whole_reference};
 use atrous::genome::regions::{parse_region, read_bed};
@@ -145,6 +145,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         skipped,
         ..Summary::new()
     };
+    record.settings.extend(measured(engine.as_ref()));
     take_report(&mut record, report, reference.contigs());
     record.measure(start);
     say(&record);

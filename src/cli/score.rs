@@ -3,7 +3,7 @@
 mod command;
 
 use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count};
-use super::engine::EngineArgs;
+use super::engine::{EngineArgs, measured};
 use anyhow::Result;
 use atrous::effect::annotate::{Report, Request, annotate};
 use atrous::effect::{Mask, Reading, RefMismatch, Rules, Scorer, Settings, Skip, Text};
@@ -206,6 +206,7 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
         outputs: report.outputs.clone(),
         ..Summary::new()
     };
+    record.settings.extend(measured(engine.as_ref()));
     record.measure(start);
     say(&record, &report);
     if let Some(file) = summary {

@@ -1,8 +1,8 @@
 //! Reads, computes and writes at the same time, in genome order and bounded memory.
 //!
-//! The calling thread reads the letters of a few tiles per thread and has the engine compute them;
-//! one writer thread takes what is finished through a bounded queue. Only these two ever wait for
-//! each other, never a task of the engine.
+//! One thread reads the letters of a few tiles per thread, the calling thread has the engine compute
+//! them, and one writer thread takes what is finished. Bounded queues lie between them. Only these
+//! three ever wait for each other, never a task of the engine.
 
 use super::letters::Letters;
 use super::stitch::{self, Piece};
@@ -13,7 +13,7 @@ use crate::genome::Reference;
 use crate::job::{Progress, signal};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc;
 use std::thread;
 
 /// Work per thread, in longest tiles, that is computed before the next is read: enough to even out
@@ -43,57 +43,71 @@ pub fn run(
     tiles: Vec<Tile>,
     mut write: impl FnMut(Piece) -> Result<()> + Send,
 ) -> Result<()> {
-    let stopped = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let (sender, batches) = mpsc::sync_channel::<Vec<Piece>>(1);
-        let stopped = &stopped;
-        let writer = scope.spawn(move || {
-            let written = batches.into_iter().flatten().try_for_each(&mut write);
-            stopped.store(written.is_err(), Ordering::Relaxed);
-            written
-        });
-        let computed = compute(source, tiles, stopped, sender);
-        let written = writer.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
-        written.and(computed)
-    })
-}
-
-fn compute(
-    source: Source<'_>,
-    tiles: Vec<Tile>,
-    stopped: &AtomicBool,
-    batches: SyncSender<Vec<Piece>>,
-) -> Result<()> {
     let Source { reference, engine, threads, letters, progress } = source;
     let reach = engine.reach();
     let work = |tile: &Tile| tile.len() + reach.left + reach.right;
     let longest = tiles.iter().map(work).max().unwrap_or(0);
     let batch_work = longest * TILES_PER_THREAD * threads.max(1) as u64;
-    let after_each = |tile: &Tile| {
-        progress.advance(tile.bases());
-        signal::check()?;
-        match stopped.load(Ordering::Relaxed) {
-            // The writer's own failure is what the caller gets to see.
-            true => Err(Error::new("the output cannot be written")),
-            false => Ok(()),
-        }
-    };
+    let stopped = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (read, batches) = mpsc::sync_channel(1);
+        let (finished, pieces) = mpsc::sync_channel::<Vec<Piece>>(1);
+        let stopped = &stopped;
+        scope.spawn(move || {
+            for batch in in_batches(tiles, work, batch_work) {
+                let job = |tile| stitch::job(reference, tile, reach, letters);
+                let jobs: Result<Vec<Job>> = batch.iter().map(job).collect();
+                let failed = jobs.is_err();
+                // the computing thread goes away when it or the writer has failed
+                if read.send(jobs.map(|jobs| (batch, jobs))).is_err() || failed {
+                    break;
+                }
+            }
+        });
+        let writer = scope.spawn(move || {
+            let written = pieces.into_iter().flatten().try_for_each(&mut write);
+            stopped.store(written.is_err(), Ordering::Relaxed);
+            written
+        });
+        let after_each = |tile: &Tile| {
+            progress.advance(tile.bases());
+            signal::check()?;
+            match stopped.load(Ordering::Relaxed) {
+                // The writer's own failure is what the caller gets to see.
+                true => Err(Error::new("the output cannot be written")),
+                false => Ok(()),
+            }
+        };
+        let computed = batches.into_iter().try_for_each(|batch| {
+            let (tiles, jobs) = batch?;
+            let values = engine.run(&jobs, &|index| after_each(&tiles[index]))?;
+            let pieces =
+                tiles.into_iter().zip(values).map(|(tile, values)| Piece::new(tile, values));
+            // a writer that is gone has failed, and its failure is what the caller gets to see
+            let _ = finished.send(pieces.collect());
+            Ok(())
+        });
+        drop(finished);
+        let written = writer.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
+        written.and(computed)
+    })
+}
+
+/// Tiles in their order, in groups of at most so much work; no tile is more than that.
+fn in_batches(
+    tiles: Vec<Tile>,
+    work: impl Fn(&Tile) -> u64,
+    most: u64,
+) -> impl Iterator<Item = Vec<Tile>> {
     let mut tiles = tiles.into_iter().peekable();
-    while tiles.peek().is_some() {
-        let mut left = batch_work;
+    std::iter::from_fn(move || {
+        let mut left = most;
         let batch: Vec<Tile> = std::iter::from_fn(|| {
             let tile = tiles.next_if(|tile| work(tile) <= left)?;
             left -= work(&tile);
             Some(tile)
         })
         .collect();
-        let read = |tile| stitch::job(reference, tile, reach, letters);
-        let jobs: Vec<Job> = batch.iter().map(read).collect::<Result<_>>()?;
-        let values = engine.run(&jobs, &|index| after_each(&batch[index]))?;
-        let pieces = batch.into_iter().zip(values).map(|(tile, values)| Piece::new(tile, values));
-        if batches.send(pieces.collect()).is_err() {
-            break;
-        }
-    }
-    Ok(())
+        (!batch.is_empty()).then_some(batch)
+    })
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at once")]
 
+mod engines;
 mod refusals;
 
 use assert_cmd::Command;
