@@ -8,6 +8,7 @@ mod engine;
 mod import;
 mod inspect;
 mod log;
+mod mutate;
 mod predict;
 mod pwm;
 mod score;
@@ -28,6 +29,7 @@ pub struct Cli {
 enum Command {
     Predict(predict::PredictArgs),
     Score(Box<score::ScoreArgs>),
+    Mutate(Box<mutate::MutateArgs>),
     Import(import::ImportArgs),
     Inspect(inspect::InspectArgs),
     Design(design::DesignArgs),
@@ -40,6 +42,7 @@ impl Cli {
         match self.command {
             Command::Predict(args) => predict::run(&args),
             Command::Score(args) => score::run(&args),
+            Command::Mutate(args) => mutate::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Design(args) => design::run(&args),

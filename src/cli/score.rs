@@ -74,7 +74,7 @@ struct VariantArgs {
 /// Where the genes are.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Genes")]
-struct GeneArgs {
+pub(super) struct GeneArgs {
     /// GTF, GFF3, or a table #NAME CHROM STRAND TX_START TX_END EXON_START EXON_END (starts
     /// 0-based). Without it the sequence around a variant is read as it is.
     #[arg(short, long, value_name = "GENES")]
@@ -296,7 +296,17 @@ impl ScoreArgs {
 }
 
 impl GeneArgs {
-    fn read(&self, resolver: &Resolver) -> Checked<Option<Genes>> {
+    /// The file of genes, if there is one.
+    pub(super) fn path(&self) -> Option<&PathBuf> {
+        self.annotation.as_ref()
+    }
+
+    /// The strands that are read without genes.
+    pub(super) fn strands(&self) -> &[Strand] {
+        &self.strand.0
+    }
+
+    pub(super) fn read(&self, resolver: &Resolver) -> Checked<Option<Genes>> {
         let Some(path) = &self.annotation else {
             tracing::info!(
                 "no --annotation: the sequence around a variant is read as it is, on the strand of \

@@ -9,7 +9,9 @@ mod align;
 mod allele;
 pub mod annotate;
 mod delta;
+pub mod exhibits;
 mod mask;
+pub mod mutate;
 mod outcome;
 mod reading;
 mod reason;
@@ -21,15 +23,19 @@ pub mod text;
 mod usage;
 
 pub use crate::model::Scheme;
+pub use exhibits::Exhibits;
 pub use outcome::{
-    AlleleOutcome, DELTA_NAMES, DeltaScores, GeneScore, Outcome, Scores, Skipped, UsageScores,
-    VariantOutcome, Window, WindowTrack,
+    AlleleOutcome, DELTA_NAMES, DeltaScores, GeneScore, Outcome, Scores, Skipped, TrackScore,
+    UsageScores, VariantOutcome, Window, WindowTrack,
 };
 pub use reading::Reading;
 pub use reason::{Skip, Warning};
 pub use score::Scorer;
 pub use settings::{MAX_DISTANCE, Mask, RefMismatch, Rules, Settings};
 pub use text::Text;
+
+#[cfg(test)]
+mod tests;
 
 /// A length as a difference of positions.
 fn signed(length: usize) -> i64 {

@@ -66,12 +66,36 @@ pub(super) fn symbol(gene: Option<&Gene>) -> &str {
 }
 
 /// Scores of one scheme.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Scores {
     /// Of splice-delta.
     Delta(DeltaScores),
     /// Of splice-usage.
     Usage(UsageScores),
+    /// Of tracks without a scheme, one per track.
+    Tracks(Vec<TrackScore>),
+}
+
+impl Scores {
+    /// The score of the largest magnitude, gains positive and losses negative; the first of several.
+    pub fn strongest(&self) -> f32 {
+        let signed: Vec<f32> = match self {
+            Self::Delta(DeltaScores { score: [ag, al, dg, dl], .. }) => vec![*ag, -al, *dg, -dl],
+            Self::Usage(scores) => vec![scores.gain, scores.loss],
+            Self::Tracks(tracks) => tracks.iter().map(|track| track.difference).collect(),
+        };
+        let first = |best: f32, next: f32| if next.abs() > best.abs() { next } else { best };
+        signed.into_iter().fold(0.0, first)
+    }
+}
+
+/// The largest difference of one track in either direction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrackScore {
+    /// Alternative less reference.
+    pub difference: f32,
+    /// Bases from POS, positive towards higher coordinates.
+    pub position: i64,
 }
 
 /// Names of the four scores of splice-delta: gain and loss of acceptor and donor.

@@ -29,7 +29,8 @@ impl Reading {
     /// What a scheme reads of a model, or of one member of it (a name, or an index from 0).
     ///
     /// # Errors
-    /// An unknown member, or one that a track does not come from.
+    /// An unknown member, or one that a track does not come from; a model that must be run in a
+    /// window.
     pub fn new(model: &Model, scheme: &Scheme, member: Option<&str>) -> Result<Self> {
         let chosen = match (scheme, member) {
             // Members of this scheme belong to tissues; one of them has one tissue.
@@ -47,7 +48,7 @@ impl Reading {
         // Whether members are averaged before or after the difference is taken (A1, A3) matters
         // where rows of insertions are joined by their maximum.
         let apart = matches!(scheme, Scheme::SpliceUsage { .. });
-        Ok(Self { scheme: Some(scheme.clone()), ..Self::of_tracks(model, &chosen, apart) })
+        Ok(Self { scheme: Some(scheme.clone()), ..Self::of_tracks(model, &chosen, apart)? })
     }
 
     /// The scheme of the model file, or the one that the user names.
@@ -73,11 +74,21 @@ impl Reading {
     }
 
     /// Tracks as they are, without a scheme.
-    pub fn without_scheme(model: &Model, tracks: &[Track]) -> Self {
+    ///
+    /// # Errors
+    /// A model that must be run in a window.
+    pub fn without_scheme(model: &Model, tracks: &[Track]) -> Result<Self> {
         Self::of_tracks(model, tracks, false)
     }
 
-    fn of_tracks(model: &Model, chosen: &[Track], apart: bool) -> Self {
+    fn of_tracks(model: &Model, chosen: &[Track], apart: bool) -> Result<Self> {
+        if model.window.is_some() {
+            return Err(Error::usage(
+                "the model gives one window at a time, and such windows are not scored base by base",
+            )
+            .found(format!("model {:?}", model.name))
+            .expected("a model that can be run over any stretch"));
+        }
         let mut tracks = Vec::new();
         let mut groups = Vec::new();
         for track in chosen {
@@ -91,7 +102,7 @@ impl Reading {
             groups.push(Group { name: track.name.clone(), channels: first..tracks.len() });
         }
         let (family, reach) = (model.provenance.family.clone(), model.reach());
-        Self { scheme: None, family, reach, tracks, groups }
+        Ok(Self { scheme: None, family, reach, tracks, groups })
     }
 
     /// The tracks that an engine must be built for, in this order.

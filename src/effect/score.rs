@@ -1,7 +1,8 @@
 //! Scores of variants.
 
 use super::outcome::{
-    AlleleOutcome, GeneScore, Outcome, Scores, Skipped, VariantOutcome, Window, WindowTrack,
+    AlleleOutcome, GeneScore, Outcome, Scores, Skipped, TrackScore, VariantOutcome, Window,
+    WindowTrack,
 };
 use super::reading::Reading;
 use super::reason::{Skip, Warning};
@@ -21,7 +22,6 @@ use crate::model::Scheme;
 /// variants come, and with which others, changes nothing.
 pub struct Scorer<'a> {
     reading: &'a Reading,
-    scheme: &'a Scheme,
     engine: &'a dyn Engine,
     genes: Option<&'a Genes>,
     settings: Settings,
@@ -48,17 +48,15 @@ impl<'a> Scorer<'a> {
     /// on the strands of the settings.
     ///
     /// # Errors
-    /// A usage error: a reading without a scheme, or settings that do not fit
-    /// ([`Settings::checked`]).
+    /// A usage error: settings that do not fit ([`Settings::checked`]).
     pub fn new(
         reading: &'a Reading,
         engine: &'a dyn Engine,
         genes: Option<&'a Genes>,
         settings: Settings,
     ) -> Result<Self> {
-        let scheme = reading.scheme().ok_or_else(|| Error::usage("no scoring scheme"))?;
-        let settings = settings.checked(scheme, genes.is_some())?;
-        Ok(Self { reading, scheme, engine, genes, settings })
+        let settings = settings.checked(reading.scheme(), genes.is_some())?;
+        Ok(Self { reading, engine, genes, settings })
     }
 
     /// The settings, checked and put in order.
@@ -202,16 +200,20 @@ impl<'a> Scorer<'a> {
         let Some((contig, start)) = variant.contig.zip(variant.start()) else { return vec![] };
         let mut targets: Vec<_> =
             genes.at(contig, start).map(|gene| (Some(gene), gene.strand)).collect();
-        if matches!(self.scheme, Scheme::SpliceUsage { .. }) {
+        if self.is_usage() {
             // A3 goes through the strands one after the other.
             targets.sort_by_key(|(_, strand)| *strand);
         }
         targets
     }
 
+    fn is_usage(&self) -> bool {
+        matches!(self.reading.scheme(), Some(Scheme::SpliceUsage { .. }))
+    }
+
     /// Whether bases outside the gene are read as N (A1) or as they are (A3).
     fn masks_sequence(&self) -> bool {
-        matches!(self.scheme, Scheme::SpliceDelta { .. })
+        matches!(self.reading.scheme(), Some(Scheme::SpliceDelta { .. }))
     }
 
     fn refuse_mismatch(&self, variant: &Variant, skipped: &Skipped<'_>) -> Result<()> {
@@ -244,7 +246,7 @@ impl<'a> Scorer<'a> {
             believed: rules::difference(site).map(|_| upper(&variant.reference)),
             left: distance,
             // Rows of A1 are centred on POS, those of A3 go around all of REF.
-            right: if self.masks_sequence() { distance + 1 } else { distance + removed },
+            right: if self.is_usage() { distance + removed } else { distance + 1 },
         })
     }
 
@@ -284,19 +286,28 @@ impl<'a> Scorer<'a> {
     /// The scores under every mask.
     fn scores(&self, task: &Task, pair: &Pair, gene: Option<&Gene>) -> Vec<Scores> {
         let (position, distance) = (task.start, self.settings.distance);
-        match self.scheme {
-            Scheme::SpliceDelta { .. } => {
+        match self.reading.scheme() {
+            Some(Scheme::SpliceDelta { .. }) => {
                 let channel = |c: usize| (&pair.reference[c][..], &pair.alternative[c][..]);
                 let sites = delta::Sites { position, distance, channels: [channel(0), channel(1)] };
                 let score = |&mask| delta::score(&sites, gene, mask, self.settings.mask_tss);
                 self.settings.masks.iter().map(score).map(Scores::Delta).collect()
             }
-            Scheme::SpliceUsage { .. } => {
+            Some(Scheme::SpliceUsage { .. }) => {
                 let tracks = self.window_tracks(pair);
                 let differences: Vec<Vec<f32>> =
                     tracks.into_iter().map(|track| track.difference).collect();
                 let score = |&mask| usage::score(&differences, position, distance, gene, mask);
                 self.settings.masks.iter().map(score).map(Scores::Usage).collect()
+            }
+            None => {
+                let score = |track: WindowTrack| {
+                    let sizes = track.difference.iter().map(|difference| difference.abs());
+                    let (row, _) = delta::first_largest(sizes);
+                    let difference = track.difference.get(row).copied().unwrap_or(0.0);
+                    TrackScore { difference, position: signed(row) - signed(distance) }
+                };
+                vec![Scores::Tracks(self.window_tracks(pair).into_iter().map(score).collect())]
             }
         }
     }

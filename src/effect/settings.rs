@@ -155,22 +155,34 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same, checked and put in order, for a scheme; without masks, those of the rules.
+    /// The same, checked and put in order, for a scheme or for tracks as they are (`None`); without
+    /// masks, those of the rules.
     ///
     /// # Errors
     /// A usage error: a distance beyond [`MAX_DISTANCE`], rules or a mask of the other scheme, a
     /// mask without annotation, too many decimals, no strand.
-    pub fn checked(mut self, scheme: &Scheme, annotated: bool) -> Result<Self> {
+    pub fn checked<'s>(
+        mut self,
+        scheme: impl Into<Option<&'s Scheme>>,
+        annotated: bool,
+    ) -> Result<Self> {
+        let scheme = scheme.into();
         if self.distance > MAX_DISTANCE {
             return Err(Error::usage("the distance is too long")
                 .found(self.distance)
                 .expected(format!("at most {MAX_DISTANCE}")));
         }
-        let usage = matches!(scheme, Scheme::SpliceUsage { .. });
-        if self.rules != Rules::Atrous && usage != (self.rules == Rules::Pangolin) {
+        let usage = matches!(scheme, Some(Scheme::SpliceUsage { .. }));
+        let name = scheme.map_or("tracks without a scheme", Scheme::name);
+        let of_usage = self.rules == Rules::Pangolin;
+        if self.rules != Rules::Atrous && (scheme.is_none() || usage != of_usage) {
             return Err(Error::usage("these rules are not those of the model's scores")
-                .found(format!("--rules {} for {}", self.rules, scheme.name()))
-                .expected(if usage { "pangolin or atrous" } else { "another than pangolin" }));
+                .found(format!("--rules {} for {name}", self.rules))
+                .expected(match (scheme, usage) {
+                    (None, _) => "atrous",
+                    (_, true) => "pangolin or atrous",
+                    (_, false) => "another than pangolin",
+                }));
         }
         if self.masks.is_empty() {
             // The published program masks by default (A3).
@@ -186,6 +198,9 @@ impl Settings {
         if !annotated && self.masks != [Mask::None] {
             return Err(Error::usage("a mask needs the exons of genes")
                 .remedy("give them with --annotation, or leave out --mask"));
+        }
+        if scheme.is_none() && self.masks != [Mask::None] {
+            return Err(Error::usage("masks are defined for scoring schemes only"));
         }
         if self.decimals.is_some_and(|decimals| decimals > 12) {
             return Err(Error::usage("too many decimals").expected("at most 12"));

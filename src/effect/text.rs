@@ -29,6 +29,8 @@ pub struct Text {
     keys: Vec<String>,
     masks: Vec<Mask>,
     usage: bool,
+    /// Of tracks without a scheme.
+    tracks: Vec<String>,
     rules: Rules,
     decimals: usize,
     distance: usize,
@@ -42,6 +44,10 @@ impl Text {
         let key = |(index, mask): (usize, &Mask)| key(reading.key(), &masks, index, *mask);
         Self {
             keys: masks.iter().enumerate().map(key).collect(),
+            tracks: match reading.scheme() {
+                Some(_) => Vec::new(),
+                None => reading.tracks().iter().map(|track| track.name.clone()).collect(),
+            },
             usage: matches!(reading.scheme(), Some(Scheme::SpliceUsage { .. })),
             rules: settings.rules,
             decimals: settings.decimals().into(),
@@ -137,6 +143,8 @@ impl Text {
                 .filter_map(|gene| match gene.scores.get(mask)? {
                     Scores::Delta(scores) => Some(self.delta_entry(alt, gene, scores)),
                     Scores::Usage(scores) => Some(self.usage_entry(alt, gene, scores, mask)),
+                    // Only tables have room for any number of tracks.
+                    Scores::Tracks(_) => None,
                 })
                 .collect(),
             Outcome::Skipped(skipped) => skipped
@@ -199,7 +207,10 @@ impl Text {
 
     /// Names of the columns that [`Text::cells`] fills: scores and positions under each mask.
     pub fn columns(&self) -> Vec<String> {
-        let names: Vec<String> = if self.usage {
+        let names: Vec<String> = if !self.tracks.is_empty() {
+            let named = |track: &String| [format!("{track}_delta"), format!("{track}_pos")];
+            self.tracks.iter().flat_map(named).collect()
+        } else if self.usage {
             ["gain", "gain_pos", "loss", "loss_pos"].map(String::from).into()
         } else {
             let named = |prefix: &str| DELTA_NAMES.map(|name| format!("{prefix}_{name}"));
@@ -231,6 +242,9 @@ impl Text {
                     exact(scores.loss),
                     scores.loss_position.to_string(),
                 ]),
+                Scores::Tracks(tracks) => cells.extend(
+                    tracks.iter().flat_map(|t| [exact(t.difference), t.position.to_string()]),
+                ),
             }
         }
         cells

@@ -9,11 +9,15 @@ pub mod axis;
 pub mod comb;
 pub mod cone;
 pub mod effect;
+pub mod letters;
 pub mod response;
 pub mod sheet;
 pub mod svg;
+pub mod variant;
 
+pub use letters::Letters;
 pub use sheet::{Sheet, Subject};
+pub use variant::VariantPlot;
 
 /// What is there: paths, taps, curves.
 const BLUE: &str = "#0072B2";

@@ -142,6 +142,28 @@ impl Svg {
         self.write_text(at, size, anchor, "", fill, text);
     }
 
+    /// One capital letter of a bold font that fills a box; nothing where the box is too flat to see.
+    pub fn letter(&mut self, (x, y): Point, width: f64, height: f64, fill: &str, letter: u8) {
+        if height < 0.3 || width < 0.3 {
+            return;
+        }
+        let letter = char::from(letter).to_ascii_uppercase();
+        // Of a 10-pixel bold sans-serif font: height of a capital, and widths of the four.
+        let tall = 7.2;
+        let wide = match letter {
+            'A' | 'C' => 7.2,
+            'G' => 7.8,
+            _ => 6.1,
+        };
+        let (across, up) = (width / wide, height / tall);
+        let (x, bottom, letter) =
+            (short(x), short(y + height), escape(letter.encode_utf8(&mut [0; 4])));
+        self.put(format_args!(
+            "<text transform=\"translate({x} {bottom}) scale({across:.3} {up:.4})\" \
+             font-size=\"10\" font-weight=\"bold\" fill=\"{fill}\">{letter}</text>"
+        ));
+    }
+
     /// A bold line of text.
     pub fn heading(&mut self, at: Point, size: f64, text: &str) {
         self.write_text(at, size, Anchor::Start, " font-weight=\"bold\"", INK, text);

@@ -1,0 +1,236 @@
+//! `atrous mutate`: every change of a region, scored.
+
+use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count};
+use super::engine::EngineArgs;
+use super::score::GeneArgs;
+use anyhow::Result;
+use atrous::effect::mutate::{Report, Request, mutate};
+use atrous::effect::{Reading, Scorer, Settings};
+use atrous::genome::parse_region;
+use atrous::job::distinct::refuse_shared;
+use atrous::job::output::append;
+use atrous::job::progress::rate;
+use atrous::job::{OutputFile, Summary, signal};
+use atrous::model::Model;
+use atrous::track::Style;
+use atrous::track::number::Rounding;
+use atrous::{Error, Result as Checked};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Score every substitution of a region, and every deletion of one base if wanted.
+///
+/// Splice models give the scores of `atrous score`; of other models, or with --track, the largest
+/// change of each track and where it is. The importance of a base is the mean over its three
+/// substitutions of the largest score in magnitude.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct MutateArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    reference: ReferenceArgs,
+    #[command(flatten)]
+    what: WhatArgs,
+    #[command(flatten)]
+    genes: GeneArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Which changes, and what is measured.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Changes")]
+struct WhatArgs {
+    /// The region, 1-based inclusive: chr1:69,000-69,200.
+    #[arg(long, value_name = "REGION")]
+    region: String,
+    /// Delete each base, too.
+    #[arg(long)]
+    deletions: bool,
+    /// Bases on either side of a change that are looked at, up to 4999.
+    #[arg(short, long, value_name = "BASES", default_value_t = 50)]
+    distance: usize,
+    /// How tracks become scores: splice-delta or splice-usage; default: as the model file says.
+    #[arg(long, value_name = "SCHEME", conflicts_with = "track")]
+    scheme: Option<String>,
+    /// Measure the largest change of these tracks instead.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    track: Vec<String>,
+}
+
+/// What is written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+struct OutputArgs {
+    /// A row per change and gene: .tsv or .tsv.gz, `-` for stdout.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// How much each base matters, as .bedGraph[.gz] or .bw.
+    #[arg(long, value_name = "FILE")]
+    importance: Option<PathBuf>,
+    /// A picture: letters as tall as they matter, over a map of all changes.
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// Digits after the decimal point of --importance.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    decimals: u8,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  atrous mutate -m spliceai.safetensors -r hg38.fa.gz -a genes.gtf.gz \\
+    --region chr1:69,000-69,200 -o changes.tsv --plot letters.svg
+  atrous mutate -m model.safetensors -r hg38.fa.gz --region chr1:69,000-69,200 --track donor \\
+    --strand - --deletions -o changes.tsv --importance importance.bedGraph.gz
+
+Region strings and positions in the table are 1-based; bedGraph is 0-based half-open.";
+
+/// Refuses what cannot be meant, scores, and says what was done.
+pub fn run(args: &MutateArgs) -> Result<()> {
+    let start = Instant::now();
+    let threads = args.run.start_threads()?;
+    signal::install()?;
+    args.refuse_shared_outputs()?;
+    let (model, used) = args.model.read()?;
+    let reading = args.reading(&model)?;
+    let style = Style { rounding: Rounding::new(args.output.decimals)?, ..Style::default() };
+    let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
+    let (mut reference, resolver) = args.reference.open()?;
+    let region = parse_region(&args.what.region, &resolver)?;
+    let genes = args.genes.read(&resolver)?;
+    let engine = args.engine.build(&model, reading.tracks())?;
+    let chosen = Chosen::new(model, used, reading.tracks().to_vec());
+    let settings = Settings {
+        distance: args.what.distance,
+        strands: args.genes.strands().to_vec(),
+        ..Settings::default()
+    };
+    let scorer = Scorer::new(&reading, engine.as_ref(), genes.as_ref(), settings)?;
+    let scheme = reading.scheme().map_or("largest change per track", |scheme| scheme.name());
+    tracing::info!(
+        "{}: {scheme} of {} on {}, {}",
+        chosen.model.name,
+        count(region.interval.len(), "base"),
+        engine.describe(),
+        count(threads as u64, "thread"),
+    );
+    let request = Request {
+        region: region.interval,
+        deletions: args.what.deletions,
+        table: args.output.output.clone(),
+        importance: args.output.importance.clone(),
+        plot: args.output.plot.clone(),
+        style,
+        subtitle: format!(
+            "{}: {scheme}, {} bases on either side; importance: mean over substitutions of the \
+             largest change",
+            chosen.model.name, args.what.distance
+        ),
+    };
+    let report = mutate(&mut reference, &scorer, &request, &args.run.progress())?;
+
+    let mut record = Summary {
+        settings: args.settings_used(&chosen),
+        models: chosen.used,
+        reference: Some(reference.describe()),
+        engine: engine.describe(),
+        threads,
+        bases: report.bases,
+        regions: 1,
+        skipped: report.skipped.iter().map(|(&code, &n)| (code.to_owned(), n)).collect(),
+        outputs: report.outputs.clone(),
+        ..Summary::new()
+    };
+    record.measure(start);
+    say(&record, &report);
+    if let Some(file) = summary {
+        record.write(file)?;
+    }
+    Ok(())
+}
+
+impl MutateArgs {
+    /// The scheme of the model, or the tracks that are asked for, or those of a model without one.
+    fn reading(&self, model: &Model) -> Checked<Reading> {
+        let member = self.model.member.as_deref();
+        let named = self.what.scheme.as_deref();
+        if self.what.track.is_empty() && (named.is_some() || model.scheme.is_some()) {
+            let scheme = Reading::choose_scheme(model, named)?;
+            return Reading::new(model, &scheme, member);
+        }
+        let tracks = model.select_tracks(&self.what.track, member)?;
+        Reading::without_scheme(model, &tracks)
+    }
+
+    /// Refuses to write over what is read, before any work.
+    fn refuse_shared_outputs(&self) -> Checked<()> {
+        let OutputArgs { output, importance, plot, .. } = &self.output;
+        let outputs: Vec<&Path> = std::iter::once(output)
+            .chain(importance)
+            .chain(plot)
+            .chain(&self.run.summary)
+            .map(PathBuf::as_path)
+            .collect();
+        if let Some(plot) = plot.as_ref().filter(|plot| plot.extension().is_none_or(|e| e != "svg"))
+        {
+            return Err(Error::usage("the picture is an SVG file")
+                .at(plot)
+                .expected("a name that ends in .svg"));
+        }
+        let fasta = &self.reference.reference;
+        let indexes = [".fai", ".gzi"].map(|ending| append(fasta, ending));
+        let inputs: Vec<&Path> = self
+            .model
+            .model
+            .iter()
+            .chain([fasta])
+            .chain(&indexes)
+            .chain(&self.reference.aliases)
+            .chain(self.genes.path())
+            .map(PathBuf::as_path)
+            .collect();
+        refuse_shared(&outputs, &inputs)
+    }
+
+    /// What decides the numbers, for the summary.
+    fn settings_used(
+        &self,
+        chosen: &Chosen,
+    ) -> std::collections::BTreeMap<String, serde_json::Value> {
+        let identity = self.model.identity(chosen).into_iter();
+        let mut used: std::collections::BTreeMap<String, serde_json::Value> =
+            identity.map(|(name, value)| (name, value.into())).collect();
+        used.insert("distance".into(), self.what.distance.into());
+        used.insert("deletions".into(), self.what.deletions.into());
+        used.insert("region".into(), self.what.region.clone().into());
+        used
+    }
+}
+
+/// The last lines of the log: what has no score and why, where the rest is, how fast it went.
+fn say(record: &Summary, report: &Report) {
+    if report.unknown > 0 {
+        tracing::info!("{} not mutated: neither A, C, G nor T", count(report.unknown, "base"));
+    }
+    for (code, number) in &report.skipped {
+        tracing::info!("{} without a score: {code}", count(*number, "change"));
+    }
+    for output in record.outputs.iter().filter(|output| output.path != Path::new("-")) {
+        tracing::info!("{}: {}", output.path.display(), count(output.records, "line"));
+    }
+    let speed = rate(report.scored as f64 / record.seconds.max(f64::MIN_POSITIVE));
+    tracing::info!(
+        "{} of {} scored: {:.2} s on {}, {}: {speed} changes/s",
+        count(report.scored, "change"),
+        report.alleles,
+        record.seconds,
+        record.engine,
+        count(record.threads as u64, "thread"),
+    );
+}
