@@ -152,6 +152,34 @@ impl Lines {
         Ok(Some(Line { number: self.number, bytes: &self.buffer, crlf: self.crlf }))
     }
 
+    /// Whether the next bytes are these, for files that turn out to hold no lines.
+    ///
+    /// # Errors
+    /// As [`Lines::next_bytes`].
+    pub(crate) fn starts_with(&mut self, bytes: &[u8]) -> Result<bool> {
+        match self.reader.fill_buf() {
+            Ok(next) => Ok(next.starts_with(bytes)),
+            Err(e) => Err(self.unreadable(e)),
+        }
+    }
+
+    /// Fills a buffer from a file that holds no lines; false at the end of the file.
+    ///
+    /// # Errors
+    /// As [`Lines::next_bytes`]; a file that ends within the buffer.
+    pub(crate) fn read_exact(&mut self, buffer: &mut [u8]) -> Result<bool> {
+        let at_end = self.reader.fill_buf().map(<[u8]>::is_empty);
+        match at_end.and_then(|at_end| {
+            if !at_end {
+                self.reader.read_exact(buffer)?;
+            }
+            Ok(!at_end)
+        }) {
+            Ok(more) => Ok(more),
+            Err(e) => Err(self.unreadable(e)),
+        }
+    }
+
     /// The line in the buffer, if it is text.
     fn text(&self) -> Result<Option<(u64, &str)>> {
         match std::str::from_utf8(&self.buffer) {

@@ -60,7 +60,6 @@ impl Index {
         Self::new(longest, Some(Builder::vcf().build()))
     }
 
-    #[allow(dead_code, reason = "BCF output comes next")]
     /// An empty index of a BCF file with these contigs in its header.
     pub fn of_bcf(longest: u64, names: Vec<String>) -> Self {
         Self { names, ..Self::new(longest, None) }

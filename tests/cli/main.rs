@@ -4,6 +4,7 @@
 
 mod engines;
 mod refusals;
+mod score;
 
 use assert_cmd::Command;
 use std::fs;

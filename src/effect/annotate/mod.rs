@@ -172,7 +172,7 @@ impl Report {
 
 /// Files that have no contig in common are a mistake, not a result (splice-scoring.md B2).
 fn refuse_strangers(report: &Report, reader: &VariantReader, scorer: &Scorer<'_>) -> Result<()> {
-    let mut names: Vec<&str> = reader.names().seen().collect();
+    let mut names: Vec<&str> = reader.names().seen().map(|(name, _)| name).collect();
     names.sort_unstable();
     let resolver: &Resolver = reader.names().resolver();
     if report.all_are(Skip::ContigNotInReference) {

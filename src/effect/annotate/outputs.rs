@@ -4,9 +4,9 @@ use super::rows::Rows;
 use super::{BAD_RECORD, Request, format_of};
 use crate::effect::text::Text;
 use crate::effect::{Outcome, VariantOutcome};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::genome::Contigs;
-use crate::genome::variants::{BadRecord, Record, VariantReader};
+use crate::genome::variants::{BadRecord, Needed, Record, VariantReader, complete};
 use crate::job::output::commit_all;
 use crate::job::summary::Written;
 use crate::track::name::{Format, Kind};
@@ -36,13 +36,24 @@ impl<'a> Outputs<'a> {
         request: &'a Request,
     ) -> Result<Self> {
         let annotated = match format_of(reader, request)? {
-            VariantFormat::Vcf { bgzip } => {
+            VariantFormat::Table { .. } if request.write_index => {
+                return Err(Error::usage("a table can have no index")
+                    .at(&request.output)
+                    .remedy("leave out --write-index"));
+            }
+            format @ (VariantFormat::Vcf { .. } | VariantFormat::Bcf) => {
                 let keys = text.keys().into_iter().map(str::to_owned).collect();
                 let keys = InfoKeys::new(keys, request.overwrite_info);
                 let mut header = reader.vcf_header();
                 keys.clear_header(&mut header, reader.path())?;
                 header.add(request.header.iter().cloned());
-                let sink = create(&request.output, bgzip, &header, contigs, request.write_index)?;
+                if format == VariantFormat::Bcf {
+                    let needed = needed(reader, contigs)?;
+                    complete(&mut header, &needed)
+                        .map_err(|error| error.of_line_in(reader.path()))?;
+                }
+                let index = request.write_index;
+                let sink = create(&request.output, format, &header, contigs, index)?;
                 Annotated::Vcf(sink, keys)
             }
             VariantFormat::Table { bgzip } => {
@@ -137,4 +148,21 @@ impl<'a> Outputs<'a> {
         commit_all(files)?;
         Ok(written)
     }
+}
+
+/// What the records of a file use, for a header that has to declare it all: told by a look through
+/// the whole file, or where it can be read only once, what is known beforehand.
+fn needed(reader: &VariantReader, contigs: &Contigs) -> Result<Needed> {
+    let Some(mut again) = reader.again()? else {
+        let mut needed = Needed::of_reference(contigs);
+        for (name, contig) in reader.names().seen() {
+            needed.add_contig(name, contig.map(|contig| contigs.length(contig)));
+        }
+        return Ok(needed);
+    };
+    let mut needed = Needed::default();
+    while let Some(record) = again.next_record()? {
+        needed.add(&record.variant, &record.text, contigs);
+    }
+    Ok(needed)
 }

@@ -3,6 +3,7 @@
 //! [`VariantReader`] reads VCF, BCF and tables of variants, told apart by content, and gives
 //! [`Record`]s: what is scored, and the text that is written again as it was.
 
+mod bcf;
 mod header;
 mod line;
 mod list;
@@ -10,6 +11,7 @@ mod names;
 mod reader;
 mod table;
 
+pub use bcf::{Dictionary, Needed, complete, encode};
 pub use header::Header;
 pub use line::{Columns, info_column};
 pub use names::ContigNames;

@@ -32,9 +32,9 @@ impl ContigNames {
         Ok(found)
     }
 
-    /// The names that were looked up so far, in no order.
-    pub fn seen(&self) -> impl Iterator<Item = &str> {
-        self.seen.keys().map(String::as_str)
+    /// The names that were looked up so far and what they stand for, in no order.
+    pub fn seen(&self) -> impl Iterator<Item = (&str, Option<ContigId>)> {
+        self.seen.iter().map(|(name, contig)| (name.as_str(), *contig))
     }
 
     /// The rules that names are found by.

@@ -1,5 +1,6 @@
 //! Variant files record by record, whatever their format.
 
+use super::bcf::{self, Dictionary};
 use super::header::Header;
 use super::names::ContigNames;
 use super::table::Table;
@@ -49,6 +50,8 @@ pub struct BadRecord {
 pub enum Origin {
     /// VCF text.
     Vcf,
+    /// BCF.
+    Bcf,
     /// A table with columns of its own.
     Table,
     /// Variants that were named one by one.
@@ -67,12 +70,14 @@ pub struct VariantReader {
 
 enum Source {
     Vcf(Lines),
+    /// With the number of the last record.
+    Bcf(Lines, Box<Dictionary>, u64),
     Table(Lines, Table),
     List(std::vec::IntoIter<Record>),
 }
 
 impl VariantReader {
-    /// Opens a file and reads its header: VCF (plain, gzip, bgzip), or a table with the columns
+    /// Opens a file and reads its header: VCF (plain, gzip, bgzip), BCF, or a table with the columns
     /// chrom, pos, ref and alt separated by tabs or commas; told apart by content. `-` is standard
     /// input.
     ///
@@ -86,9 +91,26 @@ impl VariantReader {
     fn from_lines(mut lines: Lines, resolver: &Resolver, on_bad: OnBadRecord) -> Result<Self> {
         let path = Arc::clone(lines.path());
         let mut header = Header::default();
-        let source = loop {
+        let source = if lines.starts_with(bcf::MAGIC)? {
+            header.lines = read_bcf_header(&mut lines)?;
+            let names = Dictionary::new(&header).map_err(|error| error.at(&path))?;
+            header.lines.iter_mut().for_each(strip_number);
+            Source::Bcf(lines, Box::new(names), 0)
+        } else {
+            Self::text(lines, &mut header)?
+        };
+        let listed: Vec<String> = header.contigs().into_iter().map(|(name, _)| name).collect();
+        let mut names = ContigNames::new(resolver, &listed);
+        header.check_lengths(&path, &mut names)?;
+        Ok(Self { source, path, header, names, on_bad, bad: Vec::new() })
+    }
+
+    /// Reads the header of a text file.
+    fn text(mut lines: Lines, header: &mut Header) -> Result<Source> {
+        let path = Arc::clone(lines.path());
+        Ok(loop {
             let Some(line) = lines.next_bytes()? else {
-                return Err(without_header(&path, &header));
+                return Err(without_header(&path, header));
             };
             header.crlf |= line.crlf;
             if line.bytes.starts_with(b"##") {
@@ -105,11 +127,7 @@ impl VariantReader {
                 header.columns.clone_from(&table.columns);
                 break Source::Table(lines, table);
             }
-        };
-        let listed: Vec<String> = header.contigs().into_iter().map(|(name, _)| name).collect();
-        let mut names = ContigNames::new(resolver, &listed);
-        header.check_lengths(&path, &mut names)?;
-        Ok(Self { source, path, header, names, on_bad, bad: Vec::new() })
+        })
     }
 
     /// Variants named one by one, as `chr1:69511:A:G` (POS 1-based, several ALT alleles separated
@@ -133,6 +151,16 @@ impl VariantReader {
         })
     }
 
+    /// The same file from its start, bad records left out; `None` where it can be read only once.
+    ///
+    /// # Errors
+    /// As [`VariantReader::open`].
+    pub fn again(&self) -> Result<Option<Self>> {
+        let is_file = matches!(self.consumed(), (_, Some(_)));
+        let resolver = self.names.resolver();
+        is_file.then(|| Self::open(&self.path, resolver, OnBadRecord::Skip)).transpose()
+    }
+
     /// What comes before the records.
     pub fn header(&self) -> &Header {
         &self.header
@@ -143,7 +171,7 @@ impl VariantReader {
     pub fn vcf_header(&self) -> Header {
         match self.origin() {
             Origin::Table => Header::minimal(),
-            Origin::Vcf | Origin::List => self.header.clone(),
+            Origin::Vcf | Origin::Bcf | Origin::List => self.header.clone(),
         }
     }
 
@@ -151,6 +179,7 @@ impl VariantReader {
     pub fn origin(&self) -> Origin {
         match &self.source {
             Source::Vcf(_) => Origin::Vcf,
+            Source::Bcf(..) => Origin::Bcf,
             Source::Table(..) => Origin::Table,
             Source::List(_) => Origin::List,
         }
@@ -173,7 +202,9 @@ impl VariantReader {
     /// known.
     pub fn consumed(&self) -> (u64, Option<u64>) {
         match &self.source {
-            Source::Vcf(lines) | Source::Table(lines, _) => lines.consumed(),
+            Source::Vcf(lines) | Source::Bcf(lines, ..) | Source::Table(lines, _) => {
+                lines.consumed()
+            }
             Source::List(_) => (0, None),
         }
     }
@@ -214,6 +245,18 @@ impl VariantReader {
                     .next()
                     .map(|record| (record.variant.line, String::new(), Ok(record))));
             }
+            Source::Bcf(lines, dictionary, number) => {
+                *number += 1;
+                let place = *number;
+                let read = read_bcf_record(lines, dictionary).map_err(|error| error.line(place));
+                let Some(text) = read? else { return Ok(None) };
+                let parsed = text.map_err(|why| Error::new(format!("malformed BCF record: {why}")));
+                let parsed = parsed.and_then(|text| {
+                    let variant = line::parse(&text, place, &mut self.names)?;
+                    Ok(Record { variant, text, crlf: false, row: Vec::new() })
+                });
+                return Ok(Some((place, String::new(), parsed)));
+            }
             Source::Vcf(lines) => (lines, None),
             Source::Table(lines, table) => (lines, Some(table)),
         };
@@ -247,6 +290,85 @@ impl VariantReader {
 
 /// Longest line of a variant file, in bytes: those of large cohorts reach tens of megabytes.
 const LONGEST_LINE: u64 = 256 << 20;
+
+/// The lines of the header of a BCF file, as the file has them.
+fn read_bcf_header(lines: &mut Lines) -> Result<Vec<Vec<u8>>> {
+    let mut start = [0; 9];
+    let truncated = |lines: &Lines| {
+        Error::new("truncated BCF file")
+            .at(lines.path())
+            .found("an incomplete header")
+            .remedy("copy or download the file again")
+    };
+    if !lines.read_exact(&mut start)? {
+        return Err(truncated(lines));
+    }
+    let [.., minor, a, b, c, d] = start;
+    let size = u64::from(u32::from_le_bytes([a, b, c, d]));
+    if !(1..=2).contains(&minor) || size > LONGEST_LINE {
+        return Err(Error::new("not a BCF file of version 2.1 or 2.2")
+            .at(lines.path())
+            .found(format!("version 2.{minor}, a header of {size} bytes"))
+            .remedy("convert it: `bcftools view -Ob`"));
+    }
+    let mut text = Vec::new();
+    if !read_sized(lines, size, &mut text)? {
+        return Err(truncated(lines));
+    }
+    Ok(bcf::header_lines(&text))
+}
+
+/// The next record of a BCF file as a line of VCF, or what is wrong with it.
+fn read_bcf_record(
+    lines: &mut Lines,
+    names: &Dictionary,
+) -> Result<Option<std::result::Result<Vec<u8>, String>>> {
+    let mut sizes = [0; 8];
+    if !lines.read_exact(&mut sizes)? {
+        return Ok(None);
+    }
+    let [a, b, c, d, e, f, g, h] = sizes;
+    let sizes = [[a, b, c, d], [e, f, g, h]].map(|bytes| u64::from(u32::from_le_bytes(bytes)));
+    let mut parts = [Vec::new(), Vec::new()];
+    for (size, part) in sizes.into_iter().zip(&mut parts) {
+        if size > LONGEST_LINE {
+            return Err(Error::new("a BCF record that is too long")
+                .at(lines.path())
+                .found(format!("{size} bytes"))
+                .expected(format!("at most {LONGEST_LINE}"))
+                .remedy("check that the file is complete: `bcftools view`"));
+        }
+        if !read_sized(lines, size, part)? {
+            return Err(Error::new("truncated BCF file")
+                .at(lines.path())
+                .remedy("copy or download the file again"));
+        }
+    }
+    Ok(Some(bcf::decode(&parts[0], &parts[1], names)))
+}
+
+/// Reads so many bytes, which a damaged file may claim without having them: in pieces.
+fn read_sized(lines: &mut Lines, size: u64, bytes: &mut Vec<u8>) -> Result<bool> {
+    const PIECE: usize = 1 << 20;
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    while bytes.len() < size {
+        let from = bytes.len();
+        bytes.resize(size.min(from + PIECE), 0);
+        if !lines.read_exact(&mut bytes[from..])? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Takes the number that only BCF has from a line of its header.
+fn strip_number(line: &mut Vec<u8>) {
+    let Some(start) = line.windows(5).rposition(|part| part == b",IDX=") else { return };
+    let digits = line[start + 5..].iter().take_while(|b| b.is_ascii_digit()).count();
+    if digits > 0 && line[start + 5 + digits..].starts_with(b">") {
+        line.drain(start..start + 5 + digits);
+    }
+}
 
 /// The beginning of a line, for people.
 fn shown(line: &[u8]) -> String {

@@ -1,5 +1,6 @@
-//! Variant files out: VCF text with what was added to INFO, and tables with a row per allele.
+//! Variant files out: VCF text and BCF with what was added to INFO, and tables with a row per allele.
 
+mod bcf;
 mod info;
 mod order;
 mod table;
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::genome::Contigs;
 use crate::genome::variants::{Header, Record};
 use crate::job::OutputFile;
+use bcf::BcfFile;
 use std::path::Path;
 use vcf::VcfText;
 
@@ -24,6 +26,9 @@ pub enum VariantFormat {
         /// Whether in BGZF blocks.
         bgzip: bool,
     },
+    /// BCF, whose header must declare all that its records use
+    /// ([`crate::genome::variants::complete`]).
+    Bcf,
     /// A table with a row per allele and gene.
     Table {
         /// Whether in BGZF blocks.
@@ -45,10 +50,11 @@ impl VariantFormat {
         let (plain, bgzip) = name.strip_suffix(".gz").map_or((name, false), |name| (name, true));
         match plain.rsplit_once('.') {
             Some((stem, "vcf")) if !stem.is_empty() => Ok(Some(Self::Vcf { bgzip })),
+            Some((stem, "bcf")) if !stem.is_empty() && !bgzip => Ok(Some(Self::Bcf)),
             Some((stem, "tsv")) if !stem.is_empty() => Ok(Some(Self::Table { bgzip })),
             _ => Err(Error::usage("the ending of the output's name is not known")
                 .at(path)
-                .expected("NAME.vcf or NAME.tsv, each also with .gz, or - for standard output")),
+                .expected("NAME.vcf or NAME.tsv, each also with .gz, NAME.bcf, or - for stdout")),
         }
     }
 }
@@ -74,25 +80,31 @@ pub trait VariantSink: Send {
     fn into_files(self: Box<Self>) -> Vec<OutputFile>;
 }
 
-/// Opens a variant file for these records, before any work; an index is made of bgzipped ones
-/// where `write_index` asks for it.
+/// Opens a variant file for these records, before any work; an index is made of bgzipped VCF and
+/// of BCF where `write_index` asks for it.
 ///
 /// # Errors
-/// The file cannot be opened; an index of a file that can have none (usage).
+/// The file cannot be opened; an index of a file that can have none, a table (usage).
 pub fn create(
     path: &Path,
-    bgzip: bool,
+    format: VariantFormat,
     header: &Header,
     contigs: &Contigs,
     write_index: bool,
 ) -> Result<Box<dyn VariantSink>> {
-    if write_index && !bgzip {
-        return Err(Error::usage("only bgzipped files have an index")
-            .at(path)
-            .expected("NAME.vcf.gz")
-            .remedy("leave out --write-index, or choose another name"));
+    let index = write_index.then_some(contigs);
+    match format {
+        VariantFormat::Vcf { bgzip } if bgzip || !write_index => {
+            Ok(Box::new(VcfText::create(path, bgzip, header, index)?))
+        }
+        VariantFormat::Bcf => Ok(Box::new(BcfFile::create(path, header, index)?)),
+        VariantFormat::Vcf { .. } | VariantFormat::Table { .. } => {
+            Err(Error::usage("this output can have no index")
+                .at(path)
+                .expected("NAME.vcf.gz or NAME.bcf")
+                .remedy("leave out --write-index, or choose another name"))
+        }
     }
-    Ok(Box::new(VcfText::create(path, bgzip, header, write_index.then_some(contigs))?))
 }
 
 #[cfg(test)]

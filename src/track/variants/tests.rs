@@ -23,8 +23,8 @@ fn copy(folder: &TempDir, text: &[u8], name: &str, write_index: bool) -> Result<
     let resolver = Resolver::new(&contigs(), None)?;
     let mut reader = VariantReader::open(&input, &resolver, OnBadRecord::Error)?;
     let output = folder.path().join(name);
-    let Some(VariantFormat::Vcf { bgzip }) = VariantFormat::of(&output)? else { panic!("{name}") };
-    let mut sink = create(&output, bgzip, reader.header(), &contigs(), write_index)?;
+    let format = VariantFormat::of(&output)?.unwrap();
+    let mut sink = create(&output, format, reader.header(), &contigs(), write_index)?;
     while let Some(record) = reader.next_record()? {
         sink.write(&record, &record.text)?;
     }
@@ -84,6 +84,39 @@ fn an_index_finds_the_records_of_a_stretch() {
         }
     }
     assert_eq!(found, [600, 60_030]);
+}
+
+#[test]
+fn bcf_holds_what_the_text_holds() {
+    let folder = TempDir::new().unwrap();
+    let text = "##fileformat=VCFv4.2\n##contig=<ID=2,length=100000>\n##contig=<ID=chr1>\n\
+        ##FILTER=<ID=q,Description=\"x\">\n##INFO=<ID=END,Number=1,Type=Integer,Description=\"x\">\n\
+        ##INFO=<ID=S,Number=.,Type=String,Description=\"x, IDX=1\">\n\
+        ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"x\">\n\
+        #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\n\
+        2\t5\trs1\tA\tC,<DEL>\t29.5\tq\tEND=900;S=a%3Bb|c\tGT\t0/1\t1|.\n\
+        2\t5\t.\tac\t.\t.\tPASS\t.\tGT\t.\t./.\nchr1\t700\t.\tN\t*\t1e-7\t.\tS=x\tGT\t0\t1\n";
+    let bcf = copy(&folder, text.as_bytes(), "out.bcf", true).unwrap();
+    assert!(folder.path().join("out.bcf.csi").exists());
+    let resolver = Resolver::new(&contigs(), None).unwrap();
+    let mut reader = VariantReader::open(&bcf, &resolver, OnBadRecord::Error).unwrap();
+    let mut lines = reader.header().lines.clone();
+    while let Some(record) = reader.next_record().unwrap() {
+        lines.push(record.text);
+    }
+    assert_eq!(String::from_utf8(lines.join(&b'\n')).unwrap() + "\n", text);
+
+    let bytes = fs::read(&bcf).unwrap();
+    let cut = folder.path().join("cut.bcf");
+    fs::write(&cut, &bytes[..bytes.len() - 60]).unwrap();
+    let mut reader = match VariantReader::open(&cut, &resolver, OnBadRecord::Skip) {
+        Ok(reader) => reader,
+        Err(error) => panic!("{error}"),
+    };
+    let error = std::iter::from_fn(|| reader.next_record().transpose())
+        .find_map(std::result::Result::err)
+        .unwrap();
+    assert!(error.to_string().contains("truncated"), "{error}");
 }
 
 #[test]
