@@ -135,7 +135,7 @@ fn print_list<T>(
 /// The shortest text that stands for this number and no other.
 fn print_float(number: f32) -> String {
     let size = number.abs();
-    if size != 0.0 && (size < 1e-4 || size >= 1e9) && size.is_finite() {
+    if size != 0.0 && size.is_finite() && !(1e-4..1e9).contains(&size) {
         format!("{number:e}")
     } else {
         number.to_string()
