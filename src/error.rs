@@ -130,6 +130,21 @@ impl Error {
         self
     }
 
+    /// What went wrong, without the rest.
+    pub fn what(&self) -> &str {
+        &self.0.what
+    }
+
+    /// The file that the failure is about, its line and column.
+    pub fn place(&self) -> (Option<&Path>, Option<u64>, Option<u64>) {
+        (self.0.path.as_deref(), self.0.line, self.0.column)
+    }
+
+    /// What was there, what should have been there, and what the user can do, where known.
+    pub fn advice(&self) -> [Option<&str>; 3] {
+        [&self.0.found, &self.0.expected, &self.0.remedy].map(Option::as_deref)
+    }
+
     /// What kind of failure this is.
     pub fn kind(&self) -> Kind {
         self.0.kind

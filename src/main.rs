@@ -6,19 +6,13 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    cli.log.start();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refused) => return cli::log::refuse(&refused),
+    };
+    let log = cli.log.start();
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
+        Err(error) => log.report(&error),
     }
-}
-
-/// Says what went wrong and turns it into the exit code of CLI.md.
-fn report(error: &anyhow::Error) -> ExitCode {
-    let code = error.downcast_ref::<atrous::Error>().map_or(1, atrous::Error::exit_code);
-    if code != 0 {
-        tracing::error!("{error}");
-    }
-    ExitCode::from(code)
 }

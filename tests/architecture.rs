@@ -20,6 +20,7 @@ const NEVER: &[(&str, &[&str], &str)] = &[
     ("engine", &["std::fs", "file::open", "file::create", "genome::reference"], "opens no file"),
     ("", &["clap::", "anyhow::"], "only cli and main know the command line"),
     ("", &["noodles::"], "only genome and track read and write genomics formats"),
+    ("", &["bigtools::"], "a witness for the tests: it aborts on damaged files"),
     (
         "",
         &["spliceai", "pangolin", "bpnet", "basenji", "borzoi"],

@@ -4,13 +4,13 @@ use atrous::genome::{Reference, Resolver};
 use atrous::job::journal::Settings;
 use atrous::job::progress::{Mode, Progress};
 use atrous::job::resources::default_threads;
-use atrous::job::summary::ModelUsed;
+use atrous::job::summary::{ModelUsed, sample_of};
 use atrous::model::{Model, Track, UnknownBase, file};
 pub use atrous::picture::axis::grouped;
 use atrous::{Error, Result};
 use clap::{Args, ValueEnum};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How many cores are used, and where the machine-readable report goes.
 #[derive(Debug, Clone, Args)]
@@ -19,9 +19,13 @@ pub struct RunArgs {
     /// Cores to use; default: what the scheduler or the machine grants.
     #[arg(short, long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
-    /// Write what ran (versions, model, counts, seconds, memory) as JSON.
-    #[arg(long, value_name = "FILE.json")]
+    /// Write what ran (versions, model, counts, seconds, memory): as JSON, or, where the name ends
+    /// in .tsv, as a table for MultiQC, which looks for names ending in _mqc.tsv.
+    #[arg(long, value_name = "FILE.json|FILE.tsv")]
     pub summary: Option<PathBuf>,
+    /// What --summary calls this run; default: the name of the output without its endings.
+    #[arg(long, value_name = "NAME", requires = "summary")]
+    pub sample: Option<String>,
     /// A bar on a terminal, else lines in the log; `always`: these even with --quiet.
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     progress: ProgressChoice,
@@ -44,6 +48,11 @@ impl RunArgs {
             ProgressChoice::Always => Mode::Always,
             ProgressChoice::Never => Mode::Never,
         })
+    }
+
+    /// What the summary calls this run.
+    pub fn sample(&self, output: Option<&Path>) -> String {
+        self.sample.clone().unwrap_or_else(|| sample_of(output))
     }
 
     /// Builds the program's one thread pool and returns its size.

@@ -1,14 +1,20 @@
 //! Log flags, and the log itself: always on stderr.
 
-use atrous::job::progress::LogWriter;
+use atrous::job::progress::{self, LogWriter};
 use clap::{ArgAction, Args, ValueEnum};
 use std::fmt;
 use std::io::{self, IsTerminal};
+use std::process::ExitCode;
 use std::time::Instant;
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{self as log, FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
 
 /// Flags that every subcommand has: what is said on stderr.
 #[derive(Debug, Clone, Args)]
@@ -35,7 +41,7 @@ enum LogFormat {
 
 impl LogArgs {
     /// Sends the program's messages to stderr from now on.
-    pub fn start(&self) {
+    pub fn start(&self) -> Log {
         let level = match (self.verbose, self.quiet) {
             (0, 0) => Level::INFO,
             (0, 1) => Level::WARN,
@@ -43,18 +49,65 @@ impl LogArgs {
             (1, _) => Level::DEBUG,
             (_, _) => Level::TRACE,
         };
-        let log = tracing_subscriber::fmt()
-            .with_max_level(level)
-            .with_ansi(io::stderr().is_terminal())
-            .with_writer(|| LogWriter);
-        match self.log_format {
-            LogFormat::Json => log.json().flatten_event(true).init(),
+        let lines = log::layer().with_writer(|| LogWriter);
+        let lines: Box<dyn Layer<Registry> + Send + Sync> = match self.log_format {
+            LogFormat::Json => {
+                progress::without_bars();
+                lines.json().flatten_event(true).boxed()
+            }
             LogFormat::Text => {
                 let clock = (level >= Level::DEBUG).then(Instant::now);
-                log.event_format(ForPeople { clock }).init();
+                let lines = lines.with_ansi(io::stderr().is_terminal());
+                lines.event_format(ForPeople { clock }).boxed()
             }
-        }
+        };
+        let wanted = Targets::new()
+            .with_default(LevelFilter::from_level(level))
+            .with_target(progress::ALWAYS, LevelFilter::INFO);
+        tracing_subscriber::registry().with(lines.with_filter(wanted)).init();
+        Log { format: self.log_format }
     }
+}
+
+/// The log of this process.
+pub struct Log {
+    format: LogFormat,
+}
+
+impl Log {
+    /// Says what went wrong and turns it into the exit code of the help text.
+    pub fn report(&self, error: &anyhow::Error) -> ExitCode {
+        let known = error.downcast_ref::<atrous::Error>();
+        let code = known.map_or(1, atrous::Error::exit_code);
+        match known {
+            _ if code == 0 => {}
+            Some(error) if self.format == LogFormat::Json => {
+                let (file, line, column) = error.place();
+                let file = file.map(|file| file.display().to_string());
+                let [found, expected, remedy] = error.advice();
+                let file = file.as_deref();
+                tracing::error!(file, line, column, found, expected, remedy, "{}", error.what());
+            }
+            _ => tracing::error!("{error}"),
+        }
+        ExitCode::from(code)
+    }
+}
+
+/// Help and version as asked for; or what is wrong with the arguments, as `--log-format` among
+/// them wants it, which was not read then.
+pub fn refuse(refused: &clap::Error) -> ExitCode {
+    let words: Vec<String> =
+        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let json = words.iter().any(|word| word == "--log-format=json")
+        || words.windows(2).any(|pair| pair[0] == "--log-format" && pair[1] == "json");
+    if !json || !refused.use_stderr() {
+        refused.exit();
+    }
+    LogArgs { verbose: 0, quiet: 0, log_format: LogFormat::Json }.start();
+    let text = refused.render().to_string();
+    tracing::error!("{}", text.trim_start_matches("error: ").trim_end());
+    ExitCode::from(2)
 }
 
 /// Lines as clap writes them: `error: …`, `warning: …`, plain information; with `-v` also the

@@ -3,11 +3,14 @@
 //! A subcommand turns flags into a request, calls the library, and reports what was done.
 
 mod args;
+mod completions;
 mod design;
+mod doctor;
 mod engine;
 mod import;
 mod inspect;
-mod log;
+pub mod log;
+mod man;
 mod mutate;
 mod predict;
 mod pwm;
@@ -34,6 +37,9 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Design(design::DesignArgs),
     Pwm(pwm::PwmArgs),
+    Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 impl Cli {
@@ -47,6 +53,9 @@ impl Cli {
             Command::Inspect(args) => inspect::run(&args),
             Command::Design(args) => design::run(&args),
             Command::Pwm(args) => pwm::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
     }
 }

@@ -78,8 +78,8 @@ struct RegionArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 struct OutputArgs {
-    /// Tracks: .bedGraph or .bedGraph.gz (BGZF, with a .tbi index), `-` for stdout. Several tracks
-    /// or strands go to STEM.TRACK.STRAND.bedGraph[.gz].
+    /// Tracks: .bedGraph or .bedGraph.gz (BGZF, with a .tbi index), .bw (bigWig), `-` for bedGraph
+    /// on stdout. Several tracks or strands go to STEM.TRACK.STRAND.bedGraph[.gz] or .bw.
     #[arg(short, long, value_name = "FILE", required_unless_present = "table")]
     output: Option<PathBuf>,
     /// One row per region: name, mean, maximum, its position and sum of each track.
@@ -94,7 +94,8 @@ struct OutputArgs {
     /// Leave out values below this; absence then no longer means `not computed`.
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = parse_finite)]
     min_value: Option<f32>,
-    /// Continue an interrupted run from its partial outputs.
+    /// Continue an interrupted run from its partial outputs (bedGraph alone: a bigWig and a region
+    /// table are complete only at the end).
     #[arg(long, requires = "output")]
     resume: bool,
 }
@@ -103,7 +104,7 @@ const EXAMPLES: &str = "\
 Examples:
   atrous predict -m model.safetensors -r hg38.fa.gz --regions genes.bed -o tracks.bedGraph.gz
   atrous predict -m model.safetensors -r hg38.fa.gz --region chr1:65,001-70,500 -o - --track donor
-  atrous predict -m model.safetensors -r genome.fa --strand both -o both.bedGraph.gz
+  atrous predict -m model.safetensors -r genome.fa --strand both -o both.bw
   atrous predict -m model.safetensors -r hg38.fa.gz --regions genes.bed --strand bed --table genes.tsv
 
 Region strings are 1-based inclusive; BED and bedGraph are 0-based half-open.";
@@ -137,6 +138,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let report = predict(&mut reference, engine.as_ref(), &request, &args.run.progress())?;
 
     let mut record = Summary {
+        sample: args.run.sample(request.output.as_deref().or(request.table.as_deref())),
         settings: settings(&request),
         models: chosen.used,
         reference: Some(reference.describe()),

@@ -197,6 +197,7 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
     let report = annotate(&mut reader, &mut reference, &scorer, &request, &progress)?;
 
     let mut record = Summary {
+        sample: args.run.sample(Some(&args.output.output)),
         settings: args.settings_used(&chosen, scorer.settings(), hash),
         models: chosen.used,
         reference: Some(reference.describe()),

@@ -2,6 +2,7 @@
 
 pub mod distinct;
 pub mod journal;
+pub mod limits;
 pub mod output;
 pub mod progress;
 pub mod resources;

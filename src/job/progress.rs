@@ -2,6 +2,7 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,17 @@ static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// What is counted unless said otherwise.
 const BASES: &str = "bases";
+
+/// Whether a bar may be shown at all.
+static WITH_BARS: AtomicBool = AtomicBool::new(true);
+
+/// Target of the log lines of [`Mode::Always`], which a log shows whatever its level.
+pub const ALWAYS: &str = "progress";
+
+/// Shows lines from now on also where a bar could be: standard error is read by a program.
+pub fn without_bars() {
+    WITH_BARS.store(false, Ordering::Relaxed);
+}
 
 /// A log line comes at each further tenth, but never sooner than this after the last one …
 const SHORTEST: Duration = Duration::from_secs(5);
@@ -22,7 +34,7 @@ pub enum Mode {
     /// A bar on a terminal; elsewhere lines in the log, as far as the log shows them.
     #[default]
     Auto,
-    /// A bar on a terminal; elsewhere lines on stderr whatever the log shows.
+    /// A bar on a terminal; elsewhere lines in the log under the target [`ALWAYS`].
     Always,
     /// Nothing.
     Never,
@@ -51,8 +63,8 @@ impl Progress {
     /// Shows progress as `mode` says, once [`Progress::start`] has told the total.
     pub fn new(mode: Mode) -> Self {
         let now = Instant::now();
-        let bar = (mode != Mode::Never && io::stderr().is_terminal())
-            .then(|| BARS.add(ProgressBar::hidden()));
+        let bars = WITH_BARS.load(Ordering::Relaxed) && io::stderr().is_terminal();
+        let bar = (mode != Mode::Never && bars).then(|| BARS.add(ProgressBar::hidden()));
         let state = State::new(BASES, 0, now);
         Self { mode, bar, state: Mutex::new(state) }
     }
@@ -98,8 +110,7 @@ impl Progress {
         if let Some(line) = self.lock().advance(more, Instant::now()) {
             match self.mode {
                 Mode::Auto => tracing::info!("{line}"),
-                // Progress that cannot be shown must not stop the run.
-                Mode::Always => drop(writeln!(LogWriter, "{line}")),
+                Mode::Always => tracing::info!(target: ALWAYS, "{line}"),
                 Mode::Never => {}
             }
         }

@@ -1,4 +1,4 @@
-//! What ran and what came out, as JSON for `--summary`.
+//! What ran and what came out, for `--summary`: as JSON, or as a table that MultiQC reads.
 
 use super::{OutputFile, resources};
 use crate::error::Result;
@@ -6,8 +6,8 @@ use crate::genome::sequence::LetterCounts;
 use crate::genome::{Contigs, ReferenceInfo};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The record of one run; every field is written, unknown numbers as `null`.
@@ -17,6 +17,8 @@ pub struct Summary {
     pub program: String,
     /// Version of the program.
     pub version: String,
+    /// What the run is called among others: the sample of MultiQC.
+    pub sample: String,
     /// The settings of the command, as the caller gives them.
     pub settings: BTreeMap<String, serde_json::Value>,
     /// The models that ran.
@@ -75,6 +77,7 @@ impl Summary {
         Self {
             program: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
+            sample: String::new(),
             settings: BTreeMap::new(),
             models: Vec::new(),
             reference: None,
@@ -109,16 +112,72 @@ impl Summary {
         self.bases_per_second = (self.seconds > 0.0).then(|| self.bases as f64 / self.seconds);
     }
 
-    /// Writes the record as indented JSON to a file that was opened before the run.
+    /// Writes the record to a file that was opened before the run: where its name ends in `.tsv`
+    /// as a table of MultiQC, else as indented JSON.
     ///
     /// # Errors
     /// Any failure to write.
     pub fn write(&self, mut file: OutputFile) -> Result<()> {
-        let written = serde_json::to_writer_pretty(&mut file, self)
-            .map_err(std::io::Error::from)
-            .and_then(|()| file.write_all(b"\n"));
+        let table = file.path().extension().is_some_and(|ending| ending == "tsv");
+        let written = match table {
+            true => self.write_table(&mut file),
+            false => serde_json::to_writer_pretty(&mut file, self)
+                .map_err(io::Error::from)
+                .and_then(|()| file.write_all(b"\n")),
+        };
         written.map_err(|e| file.error(e))?;
         file.commit()
+    }
+
+    /// One row below the header of MultiQC's custom content; files with the same `id` become one
+    /// table, in which each run is a sample.
+    fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(MULTIQC.as_bytes())?;
+        let skipped: u64 = self.skipped.values().sum();
+        let models: Vec<&str> = self.models.iter().map(|model| model.name.as_str()).collect();
+        let memory = self.peak_memory_bytes.map(|bytes| format!("{:.1}", bytes as f64 / 1e6));
+        let speed = self.bases_per_second.map(|speed| format!("{speed:.0}"));
+        let row = [
+            ("Sample", self.sample.clone()),
+            ("version", self.version.clone()),
+            ("model", models.join(", ")),
+            ("engine", self.engine.clone()),
+            ("regions", self.regions.to_string()),
+            ("bases", self.bases.to_string()),
+            ("seconds", format!("{:.2}", self.seconds)),
+            ("bases_per_second", speed.unwrap_or_default()),
+            ("peak_memory_mb", memory.unwrap_or_default()),
+            ("skipped", skipped.to_string()),
+        ];
+        let cells = |cells: Vec<String>| {
+            // a cell holds neither tabs nor line ends
+            let clean = cells.iter().map(|cell| cell.replace(char::is_control, " "));
+            clean.collect::<Vec<_>>().join("\t")
+        };
+        writeln!(out, "{}", cells(row.iter().map(|(name, _)| name.to_string()).collect()))?;
+        writeln!(out, "{}", cells(row.into_iter().map(|(_, value)| value).collect()))
+    }
+}
+
+/// What MultiQC wants to know of a table (its documentation, "Custom content").
+const MULTIQC: &str = "\
+# id: 'atrous'
+# section_name: 'atrous'
+# description: 'what ran, how much and how fast'
+# plot_type: 'table'
+# pconfig:
+#     id: 'atrous_runs'
+#     title: 'atrous: runs'
+";
+
+/// What a run is called after its output: the file's name without folder and endings, `atrous`
+/// where it goes to standard output or nowhere.
+pub fn sample_of(output: Option<&Path>) -> String {
+    let name = output.and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or("-");
+    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    match plain.rsplit_once('.').map_or(plain, |(stem, _)| stem) {
+        "" | "-" => "atrous".into(),
+        stem => stem.into(),
     }
 }
 
@@ -132,6 +191,44 @@ impl Default for Summary {
 mod tests {
     use super::*;
     use crate::genome::ContigId;
+
+    #[test]
+    fn a_table_for_multiqc_has_its_header_and_one_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run_mqc.tsv");
+        let summary = Summary {
+            sample: "s\t1".into(),
+            models: vec![ModelUsed { name: "m".into(), sha256: "0".into(), members: vec![] }],
+            engine: "cpu (avx2)".into(),
+            skipped: [("EMPTY".into(), 2), ("CONTIG".into(), 3)].into(),
+            seconds: 1.5,
+            peak_memory_bytes: Some(12_345_678),
+            bases: 10,
+            ..Summary::new()
+        };
+        summary.write(OutputFile::create(&path).unwrap()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (header, rows) = text.split_once("Sample").unwrap();
+        assert!(header.lines().all(|line| line.starts_with("# ")), "{header}");
+        let version = env!("CARGO_PKG_VERSION");
+        let row = format!("\ns 1\t{version}\tm\tcpu (avx2)\t0\t10\t1.50\t\t12.3\t5\n");
+        assert!(rows.ends_with(&row), "{rows}");
+    }
+
+    #[test]
+    fn a_run_is_called_after_its_output() {
+        let cases = [
+            (Some("out/a.v1.bedGraph.gz"), "a.v1"),
+            (Some("a.bw"), "a"),
+            (Some("table"), "table"),
+            (Some("-"), "atrous"),
+            (Some(".tsv"), "atrous"),
+            (None, "atrous"),
+        ];
+        for (output, expected) in cases {
+            assert_eq!(sample_of(output.map(Path::new)), expected, "{output:?}");
+        }
+    }
 
     #[test]
     fn a_summary_is_json_with_every_field() {

@@ -8,6 +8,7 @@ pub mod name;
 pub mod number;
 mod runs;
 pub mod signal;
+pub mod statistics;
 pub mod table;
 mod text;
 pub mod variants;

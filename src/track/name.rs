@@ -85,6 +85,14 @@ pub(super) fn in_place(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
+/// Whether a name is that of a file of values along contigs.
+pub fn is_signal(path: &Path) -> bool {
+    let name = file_name(path);
+    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    BEDGRAPH.iter().any(|ending| plain.ends_with(ending))
+        || BIGWIG.iter().any(|ending| name.ends_with(ending))
+}
+
 /// One output file of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Label<'a> {

@@ -54,6 +54,11 @@ impl SignalFile {
         Ok(Self::BedGraph(BedGraphReader::read(path)?))
     }
 
+    /// Whether a file begins as a bigWig does; not if it cannot be read.
+    pub fn is_bigwig(path: &Path) -> bool {
+        looks_like_bigwig(path).unwrap_or(false)
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         match self {

@@ -1,6 +1,7 @@
 //! `atrous inspect`: what a model or an architecture looks at and costs.
 
 mod report;
+mod signal;
 mod text;
 
 use super::args::{ReferenceArgs, start_threads};
@@ -14,6 +15,7 @@ use atrous::network::architecture::PRESETS;
 use atrous::{Error, Result};
 use clap::Args;
 use report::{Report, Wanted};
+use signal::SignalReport;
 use std::fs;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
@@ -22,12 +24,14 @@ use std::path::{Path, PathBuf};
 /// Show what a model or architecture looks at, what it cannot see, and what it costs.
 ///
 /// Receptive field, paths to each base, blind spots with the reason, parameters, work and memory
-/// per base, tiles. Two subjects are shown side by side.
+/// per base, tiles. Two subjects are shown side by side. Of a bigWig or bedGraph: contigs, bases
+/// with data, smallest, largest and mean value.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct InspectArgs {
-    /// A model file (.safetensors), an architecture (.toml), or the name of a built-in one.
-    #[arg(value_name = "MODEL|ARCH.toml|PRESET")]
+    /// A model file (.safetensors), an architecture (.toml), the name of a built-in one, or a
+    /// bigWig or bedGraph[.gz].
+    #[arg(value_name = "MODEL|ARCH.toml|PRESET|FILE.bw")]
     subject: String,
     /// Another one, shown beside it.
     #[arg(value_name = "OTHER")]
@@ -35,7 +39,7 @@ pub struct InspectArgs {
     /// Print one JSON document instead of text; for two subjects, a list of two.
     #[arg(long)]
     json: bool,
-    /// Every node in the table, also those without parameters.
+    /// Every node in the table, also those without parameters; every contig of a bigWig.
     #[arg(long)]
     all: bool,
     /// Number of paths to each offset.
@@ -83,6 +87,7 @@ Examples:
   atrous inspect exponential-large
   atrous inspect my-network.toml --json | jq .networks[0].receptive_field
   atrous inspect hybrid profile-trunk --spectrum --svg compared.svg
+  atrous inspect signal.bw --json | jq .total.mean
   atrous inspect model.safetensors --effective -r hg38.fa.gz --region chr1:69,000-70,000";
 
 fn period(text: &str) -> std::result::Result<f64, String> {
@@ -94,6 +99,9 @@ fn period(text: &str) -> std::result::Result<f64, String> {
 
 /// Runs the subcommand.
 pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
+    if let Some(text) = args.signals()? {
+        return print(&text);
+    }
     let wanted = Wanted { paths: args.paths, periods: args.spectrum.then(|| args.period.clone()) };
     let subjects = [Some(&args.subject), args.other.as_ref()];
     if let Some(svg) = &args.svg {
@@ -116,11 +124,45 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
         file.write_all(picture.as_bytes()).map_err(|error| file.error(error))?;
         file.commit()?;
     }
+    print(&text)
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
     let written = std::io::stdout().lock().write_all(text.as_bytes());
     Ok(written.map_err(|error| Error::io(Path::new("-"), "write", error))?)
 }
 
 impl InspectArgs {
+    /// The text about files of values; none if networks are asked about.
+    fn signals(&self) -> anyhow::Result<Option<String>> {
+        let paths = [Some(&self.subject), self.other.as_ref()].into_iter().flatten().map(Path::new);
+        let reports: Vec<Option<SignalReport>> =
+            paths.map(SignalReport::of).collect::<Result<_>>()?;
+        if reports.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let Some(reports) = reports.into_iter().collect::<Option<Vec<_>>>() else {
+            return Err(Error::usage("a network and a file of values have nothing in common")
+                .remedy("inspect one at a time")
+                .into());
+        };
+        if self.svg.is_some() || self.spectrum || self.paths || self.effective.effective {
+            return Err(Error::usage(
+                "--svg, --spectrum, --paths and --effective are about networks",
+            )
+            .at(Path::new(&self.subject))
+            .into());
+        }
+        Ok(Some(match (self.json, &reports[..]) {
+            (true, [only]) => serde_json::to_string_pretty(only)? + "\n",
+            (true, several) => serde_json::to_string_pretty(several)? + "\n",
+            (false, reports) => {
+                let texts = reports.iter().map(|report| report.text(self.all));
+                texts.collect::<std::result::Result<Vec<_>, _>>()?.join("\n")
+            }
+        }))
+    }
+
     fn report(&self, subject: &str, wanted: &Wanted) -> Result<Report> {
         match load(subject)? {
             Subject::Architecture(_) if self.effective.effective => {
