@@ -14,6 +14,7 @@ use atrous::job::distinct::refuse_shared;
 use atrous::job::output::append;
 use atrous::job::progress::rate;
 use atrous::job::{OutputFile, Summary, signal};
+use atrous::track::Style;
 use atrous::{Error, Result as Checked};
 use clap::Args;
 use std::collections::BTreeMap;
@@ -155,6 +156,16 @@ struct OutputArgs {
     /// List the alleles without a score: contig, pos, ref, alt, line, reason, detail.
     #[arg(long, value_name = "FILE.tsv[.gz]")]
     skipped: Option<PathBuf>,
+    /// Write the tracks around the strongest variants, before, after and their difference, as
+    /// bedGraph files into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    delta_tracks: Option<PathBuf>,
+    /// Draw the same as pictures (SVG), with the exons, into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    plot: Option<PathBuf>,
+    /// How many variants, those with the largest scores, --delta-tracks and --plot show.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    strongest: usize,
 }
 
 const EXAMPLES: &str = "\
@@ -163,6 +174,7 @@ Examples:
   atrous score -m spliceai.safetensors -r hg38.fa.gz -a genes.gtf.gz --variant chr1:69511:A:G -o -
   atrous score -m pangolin.safetensors -r hg38.fa.gz -a genes.gtf.gz in.vcf -o scores.tsv \\
     --distance 500 --mask none,all --skipped skipped.tsv
+  atrous score -m spliceai.safetensors -r hg38.fa.gz -a genes.gtf.gz in.vcf -o - --plot pictures
 
 POS is 1-based as in VCF. DP of the scores counts bases from POS, positive towards higher positions.";
 
@@ -241,6 +253,10 @@ impl ScoreArgs {
             write_index: self.output.write_index,
             overwrite_info: self.output.overwrite_info,
             skipped: self.output.skipped.clone(),
+            delta_tracks: self.output.delta_tracks.clone(),
+            plots: self.output.plot.clone(),
+            strongest: self.output.strongest,
+            style: Style::default(),
             allow_empty: self.variants.allow_empty,
             header,
         }
@@ -360,7 +376,12 @@ fn say(record: &Summary, report: &Report) {
         tracing::info!("{} with a warning: {code}", count(*number, "allele"));
     }
     for output in record.outputs.iter().filter(|output| output.path != Path::new("-")) {
-        tracing::info!("{}: {}", output.path.display(), count(output.records, "record"));
+        match output.path.extension().is_some_and(|ending| ending == "svg") {
+            true => tracing::debug!("{}", output.path.display()),
+            false => {
+                tracing::info!("{}: {}", output.path.display(), count(output.records, "line"));
+            }
+        }
     }
     let speed = rate(report.scored as f64 / record.seconds.max(f64::MIN_POSITIVE));
     tracing::info!(

@@ -402,6 +402,28 @@ fn bcf_in_and_out_says_what_vcf_says() {
 }
 
 #[test]
+fn the_strongest_variants_are_drawn_and_written_as_tracks() {
+    let bench = Bench::new();
+    let (tracks, plots) = (path_text(&bench.at("tracks")), path_text(&bench.at("plots")));
+    let more = ["--delta-tracks", &tracks, "--plot", &plots, "--strongest", "2"];
+    let table = bench.lines(&[VARIANTS], "out.tsv", &more);
+    let best = table.iter().skip(1).filter_map(|line| {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let scores = cells[7..11].iter().filter_map(|cell| cell.parse::<f32>().ok());
+        Some((scores.reduce(f32::max)?, cells[1].to_owned()))
+    });
+    let mut best: Vec<(f32, String)> = best.collect();
+    best.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let plots = listing(&bench.at("plots"));
+    assert_eq!(plots.len(), 2, "{plots:?}");
+    for (_, pos) in &best[..2] {
+        assert!(plots.iter().any(|name| name.contains(&format!("_{pos}_"))), "{plots:?} {pos}");
+    }
+    // acceptor and donor, each before, after and the difference
+    assert_eq!(listing(&bench.at("tracks")).len(), 2 * 2 * 3);
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused_before_any_work() {
     let bench = Bench::new();
     let same = path_text(&bench.at("in.vcf"));

@@ -6,7 +6,9 @@
 
 mod outputs;
 mod rows;
+mod strongest;
 
+use super::exhibits::Exhibits;
 use super::score::Scorer;
 use super::text::Text;
 use super::{AlleleOutcome, Outcome, Skip, VariantOutcome, Warning};
@@ -15,10 +17,12 @@ use crate::genome::variants::{BadRecord, Record, VariantReader};
 use crate::genome::{Reference, Resolver, Variant};
 use crate::job::summary::Written;
 use crate::job::{Progress, signal};
+use crate::track::Style;
 use crate::track::variants::VariantFormat;
 use outputs::Outputs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use strongest::Strongest;
 
 /// Records that are scored together, so that those which lie close share what is computed …
 const CHUNK_RECORDS: usize = 1000;
@@ -30,7 +34,7 @@ const CHUNK_BYTES: usize = 64 << 20;
 pub const BAD_RECORD: &str = "BAD_RECORD";
 
 /// What is written, and where.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Request {
     /// The annotated file; its ending names the format, and `-` (standard output) has that of the
     /// input.
@@ -41,6 +45,14 @@ pub struct Request {
     pub overwrite_info: bool,
     /// A table of all alleles without a score.
     pub skipped: Option<PathBuf>,
+    /// A folder for the tracks around the strongest variants, before and after, as bedGraph.
+    pub delta_tracks: Option<PathBuf>,
+    /// A folder for pictures of the strongest variants.
+    pub plots: Option<PathBuf>,
+    /// How many variants, by their largest score, those folders show.
+    pub strongest: usize,
+    /// How the values of tracks are written.
+    pub style: Style,
     /// Accepts an input without records.
     pub allow_empty: bool,
     /// Lines that the header of VCF gains.
@@ -87,6 +99,10 @@ pub fn annotate(
 ) -> Result<Report> {
     let text = Text::new(scorer.reading(), scorer.settings());
     let mut outputs = Outputs::open(reader, reference.contigs(), &text, request)?;
+    let (tracks, plots) = (request.delta_tracks.as_deref(), request.plots.as_deref());
+    let mut exhibits = Exhibits::open(tracks, plots, request.style.clone())?;
+    let shown = if tracks.or(plots).is_some() { request.strongest } else { 0 };
+    let mut strongest = Strongest::new(shown);
     let mut report = Report::default();
     let mut bytes = Consumed::default();
     if let (_, Some(size)) = reader.consumed() {
@@ -103,6 +119,9 @@ pub fn annotate(
         let outcomes =
             scorer.score(reference, &variants).map_err(|error| error.of_line_in(reader.path()))?;
         report.count(&bad, &outcomes);
+        for (variant, outcome) in variants.iter().zip(&outcomes) {
+            strongest.take(variant, outcome);
+        }
         outputs
             .write(&bad, &records, &outcomes)
             .map_err(|error| error.of_line_in(reader.path()))?;
@@ -115,7 +134,13 @@ pub fn annotate(
             .remedy("empty outputs are written with --allow-empty"));
     }
     refuse_strangers(&report, reader, scorer)?;
+    let mut shown = Vec::new();
+    for variant in strongest.into_variants() {
+        signal::check()?;
+        shown.extend(exhibits.add(scorer, reference, &variant)?);
+    }
     report.outputs = outputs.commit()?;
+    report.outputs.extend(shown);
     Ok(report)
 }
 
