@@ -6,7 +6,7 @@ use crate::effect::text::Text;
 use crate::effect::{Outcome, VariantOutcome};
 use crate::error::{Error, Result};
 use crate::genome::Contigs;
-use crate::genome::variants::{BadRecord, Needed, Record, VariantReader, complete};
+use crate::genome::variants::{BadRecord, Needed, Origin, Record, VariantReader, complete};
 use crate::job::output::commit_all;
 use crate::job::summary::Written;
 use crate::track::name::{Format, Kind};
@@ -44,6 +44,12 @@ impl<'a> Outputs<'a> {
             format @ (VariantFormat::Vcf { .. } | VariantFormat::Bcf) => {
                 let keys = text.keys().into_iter().map(str::to_owned).collect();
                 let keys = InfoKeys::new(keys, request.overwrite_info);
+                if reader.origin() == Origin::Table {
+                    tracing::info!(
+                        "{}: a table as VCF: only chrom, pos, ref and alt are kept",
+                        reader.path().display()
+                    );
+                }
                 let mut header = reader.vcf_header();
                 keys.clear_header(&mut header, reader.path())?;
                 header.add(request.header.iter().cloned());

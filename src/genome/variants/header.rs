@@ -109,7 +109,7 @@ impl Header {
     ///
     /// # Errors
     /// A contig of another length, unless the reference has a piece of it alone, which is logged.
-    pub(super) fn check_lengths(&self, path: &Path, names: &mut ContigNames) -> Result<()> {
+    pub(super) fn check_lengths(&self, path: &Path, names: &ContigNames) -> Result<()> {
         for (name, length) in self.contigs() {
             // A name that nothing stands for matters only where a record has it.
             let (Some(stated), Ok(Some(contig))) = (length, names.resolver().resolve(&name)) else {
@@ -174,7 +174,7 @@ mod tests {
         let resolver = Resolver::new(&contigs, None).unwrap();
         let check = |line: &str| {
             let header = header(&[line, "#CHROM"]);
-            header.check_lengths(Path::new("x.vcf"), &mut ContigNames::new(&resolver, &[]))
+            header.check_lengths(Path::new("x.vcf"), &ContigNames::new(&resolver, &[]))
         };
         for fine in [
             "##contig=<ID=1,length=1000>",

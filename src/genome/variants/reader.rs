@@ -85,6 +85,13 @@ impl VariantReader {
     /// A file that cannot be read or has no header; contigs that the header gives another length
     /// than the reference does.
     pub fn open(path: &Path, resolver: &Resolver, on_bad: OnBadRecord) -> Result<Self> {
+        let reader = Self::begin(path, resolver, on_bad)?;
+        reader.header.check_lengths(&reader.path, &reader.names)?;
+        Ok(reader)
+    }
+
+    /// Opens a file without a look at the lengths of contigs.
+    fn begin(path: &Path, resolver: &Resolver, on_bad: OnBadRecord) -> Result<Self> {
         Self::from_lines(Lines::open(path)?.with_longest(LONGEST_LINE), resolver, on_bad)
     }
 
@@ -100,8 +107,7 @@ impl VariantReader {
             Self::text(lines, &mut header)?
         };
         let listed: Vec<String> = header.contigs().into_iter().map(|(name, _)| name).collect();
-        let mut names = ContigNames::new(resolver, &listed);
-        header.check_lengths(&path, &mut names)?;
+        let names = ContigNames::new(resolver, &listed);
         Ok(Self { source, path, header, names, on_bad, bad: Vec::new() })
     }
 
@@ -154,11 +160,11 @@ impl VariantReader {
     /// The same file from its start, bad records left out; `None` where it can be read only once.
     ///
     /// # Errors
-    /// As [`VariantReader::open`].
+    /// A file that is not what it was.
     pub fn again(&self) -> Result<Option<Self>> {
         let is_file = matches!(self.consumed(), (_, Some(_)));
         let resolver = self.names.resolver();
-        is_file.then(|| Self::open(&self.path, resolver, OnBadRecord::Skip)).transpose()
+        is_file.then(|| Self::begin(&self.path, resolver, OnBadRecord::Skip)).transpose()
     }
 
     /// What comes before the records.

@@ -10,7 +10,9 @@ fn resolver() -> Resolver {
 
 fn open(bytes: &[u8], on_bad: OnBadRecord) -> Result<VariantReader> {
     let lines = Lines::from_reader(Cursor::new(bytes.to_vec()), Path::new("x.vcf"))?;
-    VariantReader::from_lines(lines, &resolver(), on_bad)
+    let reader = VariantReader::from_lines(lines, &resolver(), on_bad)?;
+    reader.header.check_lengths(&reader.path, &reader.names)?;
+    Ok(reader)
 }
 
 fn all(reader: &mut VariantReader) -> Result<Vec<Record>> {
