@@ -136,6 +136,7 @@ pub fn run(args: &MutateArgs) -> Result<()> {
     let report = mutate(&mut reference, &scorer, &request, &args.run.progress())?;
 
     let mut record = Summary {
+        sample: args.run.sample(Some(&args.output.output)),
         settings: args.settings_used(&chosen),
         models: chosen.used,
         reference: Some(reference.describe()),

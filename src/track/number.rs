@@ -70,17 +70,10 @@ impl Rounding {
             // printing moves it by less than half the distance to its neighbours
             Number::Large(value) => return value,
         };
-        // Both sides of the division are exact, so `near` is the text rounded once, to f64.
-        let near = scaled as f64 / self.scale;
-        // Rounding that to f32 differs from rounding the text only where it lies just between two.
-        const BELOW_F32: u64 = (1 << 29) - 1;
-        if near.to_bits() & BELOW_F32 != 1 << 28 {
-            return near as f32;
-        }
-        let mut text = Vec::new();
-        self.print(number, &mut text);
-        let text = std::str::from_utf8(&text).expect("digits of ours");
-        text.parse().expect("a number that was just printed")
+        // The quotient is the text rounded once, to f64. Rounding that again, to f32, errs only where
+        // it lies just between two f32, (2k + 1) / 2^b, and the text does not. But those two differ
+        // by one part in (2k + 1) * 5^12 < 2^53 or more: too much for f64 to take one for the other.
+        (scaled as f64 / self.scale) as f32
     }
 
     /// Appends the text of a rounded number.

@@ -43,7 +43,7 @@ fn requests_that_cannot_be_meant_are_refused_with_exit_code_2() {
         (&["-o", &output, "--engine", "cpu", "--precision", "bf16"], "--engine torch"),
         (&["-o", &output, "--device", "gpu"], "cuda:N"),
         (&["-o", &output, "--precision", "fp16"], "bf16"),
-        (&["-o", "out.bigwig"], "bedGraph"),
+        (&["-o", "out.bigwig.gz"], "bedGraph"),
         (&["-o", &output, "--table", "genes.xls"], "tsv"),
         (&["-o", "-", "--track", "donor", "--resume"], "resume"),
         (&["-o", &output, "--min-value", "NaN"], "min"),
