@@ -7,6 +7,7 @@ mod kernel;
 mod plan;
 mod pool;
 mod run;
+mod stage;
 
 pub use isa::Isa;
 

@@ -2,22 +2,19 @@
 
 use super::Isa;
 use super::edit::Kept;
-use super::elementwise::{self, Rows};
-use super::kernel::{Choice, Pass, Scratch};
-use super::plan::{Home, Layout, Operation, Plan, Source, Step};
+use super::elementwise::Rows;
+use super::kernel::{Aligned, Choice, Scratch};
+use super::plan::{Home, Layout, Plan, Step};
+use super::stage::Stage;
 use crate::engine::mix::Output;
 use crate::network::graph::INPUT_CHANNELS;
 use crate::network::{Graph, NodeId, Op, Span};
-
-/// Rows that go through elementwise operations together: few enough that 32 channels stay in the
-/// first-level cache.
-const ROWS: usize = 240;
 
 /// Buffers that are used again from job to job.
 #[derive(Debug, Default)]
 pub struct Workspace {
     /// Stored values.
-    pub slots: Vec<Vec<f32>>,
+    pub slots: Vec<Aligned>,
     /// What one step computes at a time.
     pub buffers: Buffers,
     scalars: Vec<f64>,
@@ -26,12 +23,12 @@ pub struct Workspace {
 /// What one step computes at a time.
 #[derive(Debug, Default)]
 pub struct Buffers {
-    /// Rows of the step.
-    rows: Vec<f32>,
-    /// Rows of a branch of it.
-    branch: Vec<f32>,
-    /// For transforms.
-    scratch: Scratch,
+    /// Rows of a step that is no convolution.
+    pub rows: Aligned,
+    /// Rows of a branch.
+    pub branch: Aligned,
+    /// For the kernels.
+    pub scratch: Scratch,
 }
 
 impl Workspace {
@@ -39,10 +36,8 @@ impl Workspace {
     pub fn make_room(&mut self, homes: &[Option<Home>], extents: &[Span]) {
         for home in homes.iter().flatten() {
             let need = extents[home.base].len() * home.stride;
-            self.slots.resize_with(self.slots.len().max(home.slot + 1), Vec::new);
-            if self.slots[home.slot].len() < need {
-                self.slots[home.slot].resize(need, 0.0);
-            }
+            self.slots.resize_with(self.slots.len().max(home.slot + 1), Aligned::default);
+            self.slots[home.slot].hold(need);
         }
     }
 }
@@ -85,17 +80,14 @@ pub fn run<'w>(
     let control = graph.control().map(|node| (node, graph.channels(node)));
     let (homes, spans) = (&plan.homes[..], &spans[..]);
     let extents = &extents[..];
-    let mut memory = Memory { isa, layout, homes, spans, extents, input, control, slots, kept };
+    let places = Places { isa, layout, homes, spans, extents, input, control };
+    let mut memory = Memory { places, slots, kept };
     let mut pooled = Vec::with_capacity(plan.pools.len());
     memory.pool(graph, plan, |input| plan.homes[input].is_none(), &mut pooled);
     for (index, step) in plan.steps.iter().enumerate() {
-        let (wanted, choice) = (layout.inside(step.node, spans[step.node]), layout.choice(index));
-        let (whole, length) = (layout.grid(step.node).cover(wanted), step.rows_at_once(choice));
-        for start in (whole.start..whole.end).step_by(length) {
-            let block = Span::new(start, whole.end.min(start + length as i64));
-            memory.fill(step, choice, block, buffers);
-            memory.finish(step, block, wanted, buffers);
-        }
+        let wanted = layout.inside(step.node, spans[step.node]);
+        let whole = layout.grid(step.node).cover(wanted);
+        memory.run(step, layout.choice(index), whole, wanted, buffers);
         memory.clear_margins(step);
         let made = |node| node == step.node || step.branches.iter().any(|b| b.node == node);
         memory.pool(graph, plan, made, &mut pooled);
@@ -107,24 +99,9 @@ pub fn run<'w>(
     Output { values, stride: home.stride, scalars }
 }
 
-impl Step {
-    /// How many positions are computed at a time.
-    pub fn rows_at_once(&self, choice: Choice) -> usize {
-        match &self.source {
-            Source::Conv { convolution, .. } => convolution.rows_at_once_of(choice),
-            Source::Rows(_) => ROWS,
-        }
-    }
-
-    /// The values that it stores.
-    pub fn stores(&self) -> impl Iterator<Item = NodeId> {
-        let own = self.stored.then_some(self.node);
-        own.into_iter().chain(self.branches.iter().map(|branch| branch.node))
-    }
-}
-
-/// All stored values while a plan runs.
-pub struct Memory<'a> {
+/// Where everything lies while a plan runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
     /// The instruction set.
     pub isa: Isa,
     /// How the plan is laid out.
@@ -139,122 +116,90 @@ pub struct Memory<'a> {
     pub input: Encoded<'a>,
     /// Node and channels of the control tracks.
     pub control: Option<(NodeId, usize)>,
+}
+
+impl<'a> Places<'a> {
+    /// Where the row of a position begins in the buffer of its value.
+    pub fn offset(&self, home: Home, position: i64) -> usize {
+        (position - self.extents[home.base].start) as usize * home.stride
+    }
+
+    /// The part of a value that is wanted and not beyond the window.
+    pub fn kept(&self, node: NodeId) -> Span {
+        self.layout.inside(node, self.spans[node])
+    }
+
+    /// Rows of the sequence or the control tracks: every `apart`-th position from `from` on.
+    pub fn given(&self, node: NodeId, from: i64, apart: usize) -> Rows<'a> {
+        let first = (from - self.input.start) as usize;
+        let (values, stride) = match self.control {
+            Some((control, channels)) if control == node => (self.input.controls, channels),
+            _ => (self.input.rows, INPUT_CHANNELS),
+        };
+        Rows { values: &values[first * stride..], stride: stride * apart }
+    }
+}
+
+/// All stored values while a plan runs.
+pub struct Memory<'a> {
+    /// Where they lie.
+    pub places: Places<'a>,
     /// The buffers.
-    pub slots: &'a mut [Vec<f32>],
+    pub slots: &'a mut [Aligned],
     /// What outlives the run.
     pub kept: Option<&'a mut Kept>,
 }
 
 impl Memory<'_> {
-    /// Applies the operations of a step to the wanted part of a block and stores what is kept, a
-    /// few rows at a time.
-    pub fn finish(&mut self, step: &Step, block: Span, wanted: Span, buffers: &mut Buffers) {
-        let Buffers { rows, branch, .. } = buffers;
-        let wanted = block.intersect(wanted);
-        for start in (wanted.start..wanted.end).step_by(ROWS) {
-            let part = Span::new(start, wanted.end.min(start + ROWS as i64));
-            let first = (part.start - block.start) as usize * step.stride;
-            let rows = &mut rows[first..first + part.len() * step.stride];
-            self.apply(&step.operations, part, rows, step.stride);
-            if step.stored {
-                self.store(step.node, part, rows);
-            }
-            for next in &step.branches {
-                branch.clear();
-                branch.extend_from_slice(rows);
-                self.apply(&next.operations, part, branch, step.stride);
-                self.store(next.node, part, branch);
-            }
+    /// Computes the `wanted` positions of a step with a kernel that computes `whole`.
+    pub fn run(
+        &mut self,
+        step: &Step,
+        choice: Choice,
+        whole: Span,
+        wanted: Span,
+        buffers: &mut Buffers,
+    ) {
+        if !wanted.is_empty() {
+            let Buffers { rows, branch, scratch } = buffers;
+            let kept = self.kept.as_deref_mut();
+            let mut stage = Stage::new(self.places, step, wanted, self.slots, kept, branch);
+            stage.run(choice, whole, rows, scratch);
         }
     }
 
-    /// The rows of a step before its operations.
-    pub fn fill(&self, step: &Step, choice: Choice, block: Span, buffers: &mut Buffers) {
-        let Buffers { rows, scratch, .. } = buffers;
-        rows.resize(block.len() * step.stride, 0.0);
-        match &step.source {
-            Source::Conv { input, convolution, left } => {
-                let from = self.rows(*input, block.start - *left as i64);
-                let (input, input_stride) = (from.values, from.stride);
-                let pass = Pass { input, input_stride, rows: block.len(), output: rows };
-                convolution.compute_as(choice, self.isa, pass, scratch);
-            }
-            Source::Rows(inputs) => {
-                rows.fill(0.0);
-                let mut first = 0;
-                for &(input, channels) in inputs {
-                    let from = self.rows(input, block.start);
-                    let rows = rows.chunks_exact_mut(step.stride);
-                    for (to, from) in rows.zip(from.values.chunks(from.stride)) {
-                        to[first..first + channels].copy_from_slice(&from[..channels]);
-                    }
-                    first += channels;
-                }
-            }
-        }
-    }
-
-    fn apply(&self, operations: &[Operation], block: Span, rows: &mut [f32], stride: usize) {
-        use elementwise::Step as Do;
-        for operation in operations {
-            let step = match operation {
-                Operation::Affine { scale, shift } => Do::Affine { scale, shift },
-                Operation::Activate(function) => Do::Activate(*function),
-                Operation::Add(node) => Do::Add(self.rows(*node, block.start)),
-                Operation::GateBy(node) => Do::GateBy(self.rows(*node, block.start)),
-                Operation::GateOf(node) => Do::GateOf(self.rows(*node, block.start)),
-                Operation::Softmax(channels) => Do::Softmax(*channels),
-            };
-            elementwise::apply(self.isa, step, rows, stride);
-        }
-    }
-
-    /// The rows of a stored value from a position on.
-    fn rows(&self, node: NodeId, from: i64) -> Rows<'_> {
-        match self.homes[node] {
-            Some(home) => {
-                let values = &self.slots[home.slot][self.offset(home, from)..];
-                Rows { values, stride: home.stride }
-            }
-            None => {
-                let first = (from - self.input.start) as usize;
-                let (values, stride) = match self.control {
-                    Some((control, channels)) if control == node => (self.input.controls, channels),
-                    _ => (self.input.rows, INPUT_CHANNELS),
-                };
-                Rows { values: &values[first * stride..], stride }
-            }
-        }
-    }
-
-    /// Keeps the part of a block that later steps need.
+    /// Stores rows that were computed elsewhere, as far as they are wanted.
     pub fn store(&mut self, node: NodeId, block: Span, rows: &[f32]) {
-        let home = self.homes[node].expect("stored values have a home");
-        if let Some(kept) = &mut self.kept {
-            kept.take(node, block, rows, home.stride);
-        }
-        let wanted = block.intersect(self.layout.inside(node, self.spans[node]));
+        let home = self.places.homes[node].expect("stored values have a home");
+        let wanted = block.intersect(self.places.kept(node));
         if wanted.is_empty() {
             return;
         }
         let skip = (wanted.start - block.start) as usize * home.stride;
         let count = wanted.len() * home.stride;
-        let to = self.offset(home, wanted.start);
+        let to = self.places.offset(home, wanted.start);
         self.slots[home.slot][to..to + count].copy_from_slice(&rows[skip..skip + count]);
     }
 
-    fn offset(&self, home: Home, position: i64) -> usize {
-        (position - self.extents[home.base].start) as usize * home.stride
+    /// The rows of a stored value from a position on.
+    fn rows(&self, node: NodeId, from: i64) -> Rows<'_> {
+        match self.places.homes[node] {
+            Some(home) => {
+                let values = &self.slots[home.slot][self.places.offset(home, from)..];
+                Rows { values, stride: home.stride }
+            }
+            None => self.places.given(node, from, 1),
+        }
     }
 
     /// Zeros what readers see of a step's values beyond the window.
     fn clear_margins(&mut self, step: &Step) {
         for node in step.stores() {
-            let (span, home) = (self.spans[node], self.homes[node]);
-            let (inside, home) = (self.layout.inside(node, span), home.expect("stored values"));
+            let (span, home) = (self.places.spans[node], self.places.homes[node]);
+            let (inside, home) = (self.places.kept(node), home.expect("stored values"));
             for margin in [Span::new(span.start, inside.start), Span::new(inside.end, span.end)] {
                 if !margin.is_empty() {
-                    let from = self.offset(home, margin.start);
+                    let from = self.places.offset(home, margin.start);
                     self.slots[home.slot][from..][..margin.len() * home.stride].fill(0.0);
                 }
             }

@@ -5,9 +5,9 @@ use super::kept::Kept;
 use crate::engine::cpu::Isa;
 use crate::engine::cpu::kernel::Choice;
 use crate::engine::cpu::plan::{Home, Plan, Source, Step};
-use crate::engine::cpu::run::{Encoded, Memory, Workspace};
+use crate::engine::cpu::run::{Encoded, Memory, Places, Workspace};
 use crate::engine::mix::Output;
-use crate::network::{Graph, Span};
+use crate::network::Graph;
 
 /// Computes the window of an edit on the edited sequence. `input` covers what the cone holds of
 /// it, `reference` what it copies.
@@ -23,17 +23,11 @@ pub fn run<'w>(
     workspace.make_room(homes, held);
     let Workspace { slots, buffers, .. } = workspace;
     let (spans, extents) = (held, held);
-    let mut memory =
-        Memory { isa, layout, homes, spans, extents, input, control: None, slots, kept: None };
+    let places = Places { isa, layout, homes, spans, extents, input, control: None };
+    let mut memory = Memory { places, slots, kept: None };
     for step in &plan.steps {
         let wanted = cone.computed[step.node];
-        let choice = fastest(step, wanted.len());
-        let length = step.rows_at_once(choice);
-        for start in (wanted.start..wanted.end).step_by(length) {
-            let block = Span::new(start, wanted.end.min(start + length as i64));
-            memory.fill(step, choice, block, buffers);
-            memory.finish(step, block, wanted, buffers);
-        }
+        memory.run(step, fastest(step, wanted.len()), wanted, wanted, buffers);
         for node in step.stores() {
             for copied in cone.copied(node).into_iter().filter(|copied| !copied.to.is_empty()) {
                 let rows = reference.rows(node, copied.source(), step.stride);

@@ -33,15 +33,14 @@ impl Kept {
         &self.rows[node][first..first + span.len() * stride]
     }
 
-    /// Keeps those rows of a block that are wanted.
-    pub fn take(&mut self, node: NodeId, block: Span, rows: &[f32], stride: usize) {
-        let kept = block.intersect(self.spans[node]);
-        if kept.is_empty() {
-            return;
-        }
-        let skip = (kept.start - block.start) as usize * stride;
-        let to = (kept.start - self.spans[node].start) as usize * stride;
-        let count = kept.len() * stride;
-        self.rows[node][to..to + count].copy_from_slice(&rows[skip..skip + count]);
+    /// Which positions of a node are kept.
+    pub fn span(&self, node: NodeId) -> Span {
+        self.spans[node]
+    }
+
+    /// Where the rows of a node go, from a kept position on.
+    pub fn rows_mut(&mut self, node: NodeId, from: i64, stride: usize) -> &mut [f32] {
+        let first = (from - self.spans[node].start) as usize * stride;
+        &mut self.rows[node][first..]
     }
 }

@@ -7,16 +7,43 @@
 
 use super::packed::{Packed, Panel};
 use super::simd::{self, Lanes, Work};
-use super::{Isa, Pass};
+use super::{Finished, Isa, Pass, Scratch, Take};
 
-/// Computes all rows of a pass.
+/// Rows that are handed on together: a multiple of each row block, few enough that 32 channels
+/// stay in the first-level cache.
+const ROWS: usize = 240;
+
+/// Computes all rows of a pass, some at a time, and hands them on.
+///
+/// # Panics
+/// As [`convolve`].
+pub fn convolve_by_parts(
+    isa: Isa,
+    packed: &Packed,
+    dilation: usize,
+    pass: Pass<'_>,
+    scratch: &mut Scratch,
+    take: Take<'_>,
+) {
+    scratch.rows.hold(ROWS.min(pass.rows) * packed.stride);
+    for first in (0..pass.rows).step_by(ROWS) {
+        let rows = ROWS.min(pass.rows - first);
+        let part = Pass { input: &pass.input[first * pass.input_stride..], rows, ..pass };
+        let values = &mut scratch.rows[..rows * packed.stride];
+        convolve(isa, packed, dilation, part, values);
+        take(Finished { first, step: 1, values });
+    }
+}
+
+/// Computes all rows of a pass, one after the other.
 ///
 /// # Panics
 /// When the slices are shorter than the pass says, or the processor lacks the instruction set.
-pub fn convolve(isa: Isa, packed: &Packed, dilation: usize, pass: Pass<'_>) {
+pub fn convolve(isa: Isa, packed: &Packed, dilation: usize, pass: Pass<'_>, output: &mut [f32]) {
     if pass.rows > 0 {
-        assert!(pass.fits(packed, dilation, packed.inputs), "a pass lies inside its buffers");
-        simd::run(isa, Direct { packed, dilation, pass });
+        assert!(pass.fits(packed.taps, dilation, packed.inputs), "the input holds the pass");
+        assert!(pass.rows * packed.stride <= output.len(), "the output holds the pass");
+        simd::run(isa, Direct { packed, dilation, pass, output });
     }
 }
 
@@ -25,6 +52,7 @@ struct Direct<'a> {
     packed: &'a Packed,
     dilation: usize,
     pass: Pass<'a>,
+    output: &'a mut [f32],
 }
 
 impl Work for Direct<'_> {
@@ -79,7 +107,7 @@ impl Direct<'_> {
         column: usize,
         row: usize,
     ) {
-        let Self { packed, dilation, pass } = self;
+        let Self { packed, dilation, pass, output } = self;
         let stride = pass.input_stride;
         // SAFETY: `fits` covers every input row + tap and every output row; the panel holds
         // taps * inputs rows of `panel.width` weights and one row of bias.
@@ -105,7 +133,7 @@ impl Direct<'_> {
             for (m, sums) in sums.iter().enumerate() {
                 let to = (row + m) * packed.stride + panel.first + column;
                 for (v, sum) in sums.iter().enumerate() {
-                    sum.store(pass.output.as_mut_ptr().add(to + v * V::WIDTH));
+                    sum.store(output.as_mut_ptr().add(to + v * V::WIDTH));
                 }
             }
         }

@@ -13,8 +13,9 @@
 use super::packed::{Packed, padded};
 use super::simd::{self, Lanes, Work};
 use super::transform::{Stage, finish, tangle, transform, twiddles, untangle};
-use super::{Isa, Pass, direct};
+use super::{Aligned, Finished, Isa, Pass, Take, direct};
 use std::f64::consts::TAU;
+use std::ops::Range;
 
 /// Channels in and out, padded.
 pub const CHANNELS: usize = 32;
@@ -25,7 +26,7 @@ pub const POINTS: [usize; 4] = [32, 64, 128, 256];
 /// The shortest transform within this factor of the cheapest one is taken: short blocks waste less
 /// at the ends of a stretch.
 const GOOD_ENOUGH: f64 = 1.3;
-/// Tiles that go through the stages together, at least: enough to use each weight often.
+/// Tiles that go through the stages together: enough to use each weight often.
 const TILES: usize = 24;
 /// A multiply-add inside transforms takes about as long as this many of the direct kernel.
 const OVERHEAD: usize = 2;
@@ -45,7 +46,7 @@ pub struct Spectral {
     taps: usize,
     dilation: usize,
     /// `[frequency 0..=N/2][input][real parts of 32 outputs, imaginary parts]`.
-    weights: Vec<f32>,
+    weights: Aligned,
     bias: [f32; CHANNELS],
     /// What each input channel is multiplied with first (its weights are divided by it): powers of
     /// two near the norm of its weights, so that rounding errors weigh alike on all channels.
@@ -138,7 +139,7 @@ impl Spectral {
             points,
             taps,
             dilation,
-            weights,
+            weights: weights[..].into(),
             bias: packed.bias[..].try_into().expect("32 padded outputs"),
             balance,
             twiddles: twiddles(points),
@@ -171,134 +172,150 @@ impl Spectral {
         self.outputs().min((rows - self.first_row(tile)).div_ceil(self.dilation))
     }
 
-    /// Blocks that are best computed together.
-    pub fn blocks_at_once(&self) -> usize {
-        TILES.div_ceil(self.dilation)
-    }
-
     /// Time per output row, in multiply-adds of the direct kernel.
     pub fn work(&self) -> usize {
         OVERHEAD * cost(self.points, self.taps).expect("chosen because it fits")
     }
 }
 
-/// Buffers of the transforms, used again from block to block.
+/// Buffers of the transforms, used again from pass to pass.
 #[derive(Debug, Default)]
 pub struct Scratch {
     /// Two rows of points each: a transform goes back and forth between them.
-    points: [Vec<f32>; 2],
+    points: [Aligned; 2],
     /// `[frequency][tile][ROW]`
-    spectra: Vec<f32>,
-    /// Output rows of one tile that is computed directly.
-    direct: Vec<f32>,
-    /// Which tiles are.
+    spectra: Aligned,
+    /// Which tiles are computed directly.
     too_loud: Vec<bool>,
 }
 
-/// Computes the rows of a pass in blocks from its first row on; the last one may be cut short, as
-/// if zeros followed. `packed` holds the same weights; it serves the tiles whose numbers are too large for transforms.
+/// Computes the rows of a pass in blocks from its first row on, tile by tile, and hands them on.
+/// The last block may be cut short, as if zeros followed. `packed` holds the same weights; it
+/// serves the tiles whose numbers are too large for transforms.
 ///
 /// # Panics
-/// When the slices are shorter than the pass says, or the processor lacks the instruction set.
+/// When the input is shorter than the pass says, or the processor lacks the instruction set.
 pub fn convolve(
     isa: Isa,
     spectral: &Spectral,
     packed: &Packed,
-    mut pass: Pass<'_>,
-    scratch: &mut Scratch,
+    pass: Pass<'_>,
+    scratch: &mut super::Scratch,
+    take: Take<'_>,
 ) {
     if pass.rows == 0 {
         return;
     }
-    assert!(pass.fits(packed, spectral.dilation, CHANNELS), "a pass lies inside its buffers");
-    scratch.too_loud.clear();
-    simd::run(isa, Transforms { spectral, pass: &mut pass, scratch });
-    let step = spectral.dilation * pass.input_stride;
-    let tiles = 0..scratch.too_loud.len();
-    for tile in tiles.filter(|&tile| scratch.too_loud[tile]) {
-        let outputs = spectral.outputs_within(tile, pass.rows);
-        scratch.direct.resize(outputs * CHANNELS, 0.0);
-        let input = &pass.input[spectral.first_row(tile) * pass.input_stride..];
-        let output = &mut scratch.direct;
-        let rows = Pass { input, input_stride: step, rows: outputs, output };
-        direct::convolve(isa, packed, 1, rows);
-        for (t, row) in scratch.direct.chunks_exact(CHANNELS).enumerate() {
-            let to = (spectral.first_row(tile) + t * spectral.dilation) * CHANNELS;
-            pass.output[to..to + CHANNELS].copy_from_slice(row);
+    assert!(pass.fits(spectral.taps, spectral.dilation, CHANNELS), "the input holds the pass");
+    let tiles = spectral.tiles(pass.rows);
+    scratch.rows.hold(spectral.outputs() * CHANNELS);
+    for first in (0..tiles).step_by(TILES) {
+        let tiles = first..tiles.min(first + TILES);
+        let super::Scratch { rows: all_rows, transforms: scratch, .. } = &mut *scratch;
+        scratch.too_loud.clear();
+        simd::run(isa, Forward { spectral, pass, scratch, tiles: tiles.clone() });
+        for tile in tiles.clone() {
+            let from = spectral.first_row(tile);
+            let outputs = spectral.outputs_within(tile, pass.rows);
+            let rows = &mut all_rows[..outputs * CHANNELS];
+            if scratch.too_loud[tile - tiles.start] {
+                let input = &pass.input[from * pass.input_stride..];
+                let input_stride = spectral.dilation * pass.input_stride;
+                direct::convolve(isa, packed, 1, Pass { input, input_stride, rows: outputs }, rows);
+            } else {
+                let (tile, count) = (tile - tiles.start, tiles.len());
+                simd::run(isa, Back { spectral, scratch, tile, count, rows });
+            }
+            take(Finished { first: from, step: spectral.dilation, values: rows });
         }
     }
 }
 
-/// The blocks of a pass that fits its buffers.
-struct Transforms<'a, 'p> {
+/// From input rows to products of spectra, for tiles of a pass that fits its buffers.
+struct Forward<'a> {
     spectral: &'a Spectral,
-    pass: &'a mut Pass<'p>,
+    pass: Pass<'a>,
     scratch: &'a mut Scratch,
+    tiles: Range<usize>,
 }
 
-impl Work for Transforms<'_, '_> {
+impl Work for Forward<'_> {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         // SAFETY: passed on.
         unsafe {
             match V::WIDTH {
-                16 => self.blocks::<V, 6, 2>(),
-                _ => self.blocks::<V, 2, 2>(),
+                16 => self.products::<V, 6, 2>(),
+                _ => self.products::<V, 2, 2>(),
             }
         }
     }
 }
 
-impl Transforms<'_, '_> {
+impl Forward<'_> {
     /// # Safety
     /// As for [`Work::run`], and the pass fits.
     #[inline(always)]
-    unsafe fn blocks<V: Lanes, const MR: usize, const NV: usize>(self) {
-        let Self { spectral, pass, scratch } = self;
+    unsafe fn products<V: Lanes, const MR: usize, const NV: usize>(self) {
+        let Self { spectral, pass, scratch, tiles } = self;
         let Spectral { points, dilation, .. } = *spectral;
-        let tiles = spectral.tiles(pass.rows);
-        for half in &mut scratch.points {
-            half.resize(points * CHANNELS, 0.0);
-        }
-        scratch.spectra.resize((points / 2 + 1) * tiles * ROW, 0.0);
+        let count = tiles.len();
+        scratch.points.iter_mut().for_each(|half| half.hold(points * CHANNELS));
+        scratch.spectra.hold((points / 2 + 1) * count * ROW);
         let [a, b] = &mut scratch.points;
         let (a, b) = (a.as_mut_ptr(), b.as_mut_ptr());
+        let spectra = scratch.spectra.as_mut_ptr();
         let step = dilation * pass.input_stride;
-        // SAFETY: `fits` covers all input rows of the taps of all output rows, which are those of the
-        // tiles; spectra hold all frequencies of all tiles; a and b hold all points.
+        // SAFETY: `fits` covers all input rows of the taps of all output rows, which are those of
+        // the tiles; spectra hold all frequencies of all tiles; a and b hold all points.
         unsafe {
-            for tile in 0..tiles {
+            for (tile, to) in tiles.zip(0..) {
                 let input = pass.input.as_ptr().add(spectral.first_row(tile) * pass.input_stride);
                 let given = spectral.outputs_within(tile, pass.rows) + spectral.taps - 1;
-                gather::<V>(input, step, &spectral.balance, b, given, points);
+                gather::<V>(input, step, &spectral.balance, b, (given, points));
                 let energy = energy::<V>(b, points);
                 scratch.too_loud.push(energy.is_nan() || energy > spectral.largest_energy);
                 let z = transform::<V>(&spectral.twiddles, b, a, points);
-                untangle::<V>(z, points, scratch.spectra.as_mut_ptr().add(tile * ROW), tiles * ROW);
+                untangle::<V>(z, points, spectra.add(to * ROW), count * ROW);
             }
             for frequency in 0..=points / 2 {
                 let weights = spectral.weights.as_ptr().add(frequency * CHANNELS * ROW);
-                let rows = scratch.spectra.as_mut_ptr().add(frequency * tiles * ROW);
+                let rows = spectra.add(frequency * count * ROW);
                 let mut tile = 0;
-                while tile + MR <= tiles {
+                while tile + MR <= count {
                     multiply::<V, MR, NV>(rows.add(tile * ROW), weights);
                     tile += MR;
                 }
-                while tile < tiles {
+                while tile < count {
                     multiply::<V, 1, NV>(rows.add(tile * ROW), weights);
                     tile += 1;
                 }
             }
-            for tile in 0..tiles {
-                if scratch.too_loud[tile] {
-                    continue;
-                }
-                tangle::<V>(scratch.spectra.as_ptr().add(tile * ROW), tiles * ROW, a, points);
-                let z = transform::<V>(&spectral.twiddles, a, b, points);
-                let output = pass.output.as_mut_ptr().add(spectral.first_row(tile) * CHANNELS);
-                let outputs = spectral.outputs_within(tile, pass.rows);
-                finish::<V>(z, &spectral.bias, output, dilation * CHANNELS, outputs);
-            }
+        }
+    }
+}
+
+/// From the products of spectra to the output rows of one of `count` tiles.
+struct Back<'a> {
+    spectral: &'a Spectral,
+    scratch: &'a mut Scratch,
+    tile: usize,
+    count: usize,
+    rows: &'a mut [f32],
+}
+
+impl Work for Back<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let Self { spectral, scratch, tile, count, rows } = self;
+        let (points, outputs) = (spectral.points, rows.len() / CHANNELS);
+        let [a, b] = &mut scratch.points;
+        let (a, b) = (a.as_mut_ptr(), b.as_mut_ptr());
+        // SAFETY: `Forward` has made room for all frequencies of all tiles and for all points.
+        unsafe {
+            tangle::<V>(scratch.spectra.as_ptr().add(tile * ROW), count * ROW, a, points);
+            let z = transform::<V>(&spectral.twiddles, a, b, points);
+            finish::<V>(z, &spectral.bias, rows.as_mut_ptr(), outputs);
         }
     }
 }
@@ -314,8 +331,7 @@ unsafe fn gather<V: Lanes>(
     step: usize,
     balance: &[f32; CHANNELS],
     to: *mut f32,
-    given: usize,
-    points: usize,
+    (given, points): (usize, usize),
 ) {
     // SAFETY: see above.
     unsafe {

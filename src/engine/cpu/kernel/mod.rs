@@ -1,29 +1,29 @@
 //! Convolution kernels, and which one a convolution gets.
 //!
 //! Activations are position-major: row `t` holds the channels of position `t`, padded to a
-//! multiple of [`packed::LANES`]. What an output number is depends on the rows that it reads (direct), or
+//! multiple of [`LANES`]. What an output number is depends on the rows that it reads (direct), or
 //! on those of its anchored block (transforms), never on where a tile begins.
 
+mod aligned;
 mod direct;
 mod fft;
 mod packed;
 mod ranged;
-mod simd;
+pub mod simd;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod winograd;
 
-pub use fft::Scratch;
-pub use packed::{Packed, padded};
+pub use aligned::Aligned;
+pub use packed::{LANES, Packed, padded};
 pub use ranged::Choice;
 
 use super::Isa;
 use fft::Spectral;
 use ranged::Ranged;
-
-/// Rows that the direct kernel computes together: a multiple of each row block, few enough that
-/// 32 channels stay in the first-level cache.
-const ROWS: usize = 240;
+use std::ops::Range;
+use winograd::Winograd;
 
 /// A convolution with its weights, ready to run.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ enum Kernel {
     Direct,
     /// Fourier transforms.
     Spectral(Box<Spectral>),
+    /// Minimal filtering.
+    Winograd(Box<Winograd>),
 }
 
 impl Convolution {
@@ -50,6 +52,9 @@ impl Convolution {
     pub fn new(packed: Packed, dilation: usize) -> Self {
         let kernel = match Spectral::new(&packed, dilation) {
             Some(spectral) => Kernel::Spectral(Box::new(spectral)),
+            None if winograd::pays(&packed) => {
+                Kernel::Winograd(Box::new(Winograd::new(&packed, dilation)))
+            }
             None => Kernel::Direct,
         };
         Self { packed, dilation, kernel, ranged: Ranged::default() }
@@ -61,14 +66,7 @@ impl Convolution {
         match &self.kernel {
             Kernel::Direct => 1,
             Kernel::Spectral(spectral) => spectral.block(),
-        }
-    }
-
-    /// How many rows are best computed by one call: a multiple of the block.
-    pub fn rows_at_once(&self) -> usize {
-        match &self.kernel {
-            Kernel::Direct => ROWS,
-            Kernel::Spectral(spectral) => spectral.blocks_at_once() * spectral.block(),
+            Kernel::Winograd(winograd) => winograd.block(),
         }
     }
 
@@ -77,25 +75,40 @@ impl Convolution {
         match &self.kernel {
             Kernel::Direct => self.packed.work(),
             Kernel::Spectral(spectral) => spectral.work(),
+            Kernel::Winograd(_) => winograd::work(&self.packed),
         }
     }
 
-    /// Computes the rows of a pass, whole blocks, with the chosen kernel.
+    /// Computes the wanted rows of a pass, whole blocks, with the chosen kernel, and hands them on;
+    /// other rows of their blocks may come too.
     ///
     /// # Panics
     /// When the slices are shorter than the pass says, or the processor lacks the instruction set.
-    pub fn compute(&self, isa: Isa, pass: Pass<'_>, scratch: &mut Scratch) {
+    pub fn compute(
+        &self,
+        isa: Isa,
+        pass: Pass<'_>,
+        wanted: Range<usize>,
+        scratch: &mut Scratch,
+        take: Take<'_>,
+    ) {
         assert!(pass.rows.is_multiple_of(self.block()), "whole blocks only");
         match &self.kernel {
-            Kernel::Direct => direct::convolve(isa, &self.packed, self.dilation, pass),
+            Kernel::Direct => {
+                direct::convolve_by_parts(isa, &self.packed, self.dilation, pass, scratch, take);
+            }
             Kernel::Spectral(spectral) => {
-                fft::convolve(isa, spectral, &self.packed, pass, scratch);
+                fft::convolve(isa, spectral, &self.packed, pass, scratch, take);
+            }
+            Kernel::Winograd(winograd) => {
+                winograd::convolve(isa, winograd, &self.packed, pass, wanted, scratch, take);
             }
         }
     }
 }
 
 /// A run of consecutive output rows to compute.
+#[derive(Debug, Clone, Copy)]
 pub struct Pass<'a> {
     /// Begins with the row that tap 0 of the first output row reads.
     pub input: &'a [f32],
@@ -103,16 +116,35 @@ pub struct Pass<'a> {
     pub input_stride: usize,
     /// Number of output rows.
     pub rows: usize,
-    /// Output rows, one after the other, as wide as the padded output channels.
-    pub output: &'a mut [f32],
 }
 
 impl Pass<'_> {
-    /// Whether the slices hold every row that the kernels touch, of so many input channels.
-    fn fits(&self, packed: &Packed, dilation: usize, channels: usize) -> bool {
-        let last_row = self.rows - 1 + (packed.taps - 1) * dilation;
-        channels <= self.input_stride
-            && last_row * self.input_stride + channels <= self.input.len()
-            && self.rows * packed.stride <= self.output.len()
+    /// Whether the input holds every row that the kernels touch, of so many channels.
+    fn fits(&self, taps: usize, dilation: usize, channels: usize) -> bool {
+        let last_row = self.rows - 1 + (taps - 1) * dilation;
+        channels <= self.input_stride && last_row * self.input_stride + channels <= self.input.len()
     }
+}
+
+/// Output rows that a kernel has just computed, while they are in cache.
+#[derive(Debug)]
+pub struct Finished<'a> {
+    /// Row of the pass that comes first.
+    pub first: usize,
+    /// Rows of the pass from one to the next.
+    pub step: usize,
+    /// Row after row, as wide as the padded output channels.
+    pub values: &'a mut [f32],
+}
+
+/// What happens to finished rows. Every wanted row of a pass is handed on once, in any order.
+pub type Take<'a> = &'a mut dyn FnMut(Finished<'_>);
+
+/// Buffers of the kernels, used again from pass to pass.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Output rows.
+    rows: Aligned,
+    transforms: fft::Scratch,
+    winograd: winograd::Scratch,
 }

@@ -1,5 +1,7 @@
 //! Weights in the order in which the kernels read them.
 
+use super::Aligned;
+
 /// Row strides are multiples of this many numbers: one AVX-512 register.
 pub const LANES: usize = 16;
 /// Output channels that a full panel of packed weights covers.
@@ -21,7 +23,7 @@ pub struct Packed {
     pub stride: usize,
     /// Panel after panel: `[tap][input][output of the panel]`; panels cover 32 outputs, the last
     /// one 16 if that is all there is left.
-    pub weights: Vec<f32>,
+    pub weights: Aligned,
     /// One number per padded output.
     pub bias: Vec<f32>,
 }
@@ -47,7 +49,15 @@ impl Packed {
         }
         let bias =
             (0..stride).map(|output| if output < outputs { bias(output) } else { 0.0 }).collect();
-        Self { taps, inputs, stride, weights, bias }
+        Self { taps, inputs, stride, weights: weights[..].into(), bias }
+    }
+
+    /// A weight, of a padded output too.
+    pub fn weight(&self, output: usize, input: usize, tap: usize) -> f32 {
+        let panel = output / PANEL * PANEL;
+        let width = PANEL.min(self.stride - panel);
+        let row = tap * self.inputs + input;
+        self.weights[panel * self.taps * self.inputs + row * width + output - panel]
     }
 
     /// Multiply-adds per output row.

@@ -2,12 +2,9 @@
 //! ranges, and many of them (cpu-kernels.md 4d).
 
 use super::fft::{self, POINTS, Spectral};
-use super::{Convolution, Isa, Pass, ROWS, Scratch, direct};
+use super::{Convolution, Isa, Pass, Scratch, Take, direct};
+use std::ops::Range;
 use std::sync::OnceLock;
-
-/// Tiles that go through transforms together, at most: their spectra stay in the second-level
-/// cache.
-const TILES: usize = 50;
 
 /// Which kernel computes some rows of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,15 +49,6 @@ impl Convolution {
         }
     }
 
-    /// [`Self::rows_at_once`] of another kernel.
-    pub fn rows_at_once_of(&self, choice: Choice) -> usize {
-        match choice {
-            Choice::Own => self.rows_at_once(),
-            Choice::Direct => ROWS,
-            Choice::Transform(_) => (TILES / self.dilation).max(1) * self.block_of(choice),
-        }
-    }
-
     /// [`Self::work`] of another kernel.
     pub fn work_of(&self, choice: Choice) -> usize {
         match choice {
@@ -84,19 +72,30 @@ impl Convolution {
         }
     }
 
-    /// Computes the rows of a pass with any of its kernels, in blocks from the first row on.
+    /// Computes the rows of a pass with any of its kernels, in blocks from the first row on, and
+    /// hands the wanted ones on.
     ///
     /// # Panics
     /// As [`Self::compute`].
-    pub fn compute_as(&self, choice: Choice, isa: Isa, pass: Pass<'_>, scratch: &mut Scratch) {
+    pub fn compute_as(
+        &self,
+        choice: Choice,
+        isa: Isa,
+        pass: Pass<'_>,
+        wanted: Range<usize>,
+        scratch: &mut Scratch,
+        take: Take<'_>,
+    ) {
         let Self { packed, dilation, .. } = self;
         match choice {
-            Choice::Own => self.compute(isa, pass, scratch),
-            Choice::Direct => direct::convolve(isa, packed, *dilation, pass),
+            Choice::Own => self.compute(isa, pass, wanted, scratch, take),
+            Choice::Direct => {
+                direct::convolve_by_parts(isa, packed, *dilation, pass, scratch, take);
+            }
             Choice::Transform(index) => {
                 let make = || Box::new(Spectral::with_points(packed, *dilation, POINTS[index]));
                 let spectral = self.ranged.spectra[index].get_or_init(make);
-                fft::convolve(isa, spectral, packed, pass, scratch);
+                fft::convolve(isa, spectral, packed, pass, scratch, take);
             }
         }
     }

@@ -58,6 +58,8 @@ pub trait Lanes: Copy {
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
     /// `self − a · b`, fused where the instruction set fuses.
     unsafe fn sub_product(self, a: Self, b: Self) -> Self;
+    /// `self` where it is not below zero (a NaN is not), `other` where it is.
+    unsafe fn or_if_negative(self, other: Self) -> Self;
 }
 
 /// Four numbers in plain Rust: SSE2 or NEON code on the processors that have them.
@@ -107,6 +109,10 @@ impl Lanes for Portable {
     unsafe fn sub_product(self, a: Self, b: Self) -> Self {
         self.with(a.with(b, |a, b| a * b), |x, product| x - product)
     }
+    #[inline(always)]
+    unsafe fn or_if_negative(self, other: Self) -> Self {
+        self.with(other, |x, other| if x < 0.0 { other } else { x })
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -130,10 +136,28 @@ mod x86 {
         unsafe { work.run::<__m512>() }
     }
 
+    /// # Safety
+    /// The processor has AVX-512F.
+    #[inline(always)]
+    unsafe fn or_if_negative_512(x: __m512, other: __m512) -> __m512 {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            _mm512_mask_mov_ps(x, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, _mm512_setzero_ps()), other)
+        }
+    }
+
+    /// # Safety
+    /// The processor has AVX2.
+    #[inline(always)]
+    unsafe fn or_if_negative_256(x: __m256, other: __m256) -> __m256 {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { _mm256_blendv_ps(x, other, _mm256_cmp_ps::<_CMP_LT_OQ>(x, _mm256_setzero_ps())) }
+    }
+
     /// The body of [`Lanes`] in the intrinsics of one register type.
     macro_rules! lanes {
         ($register:ty, $width:literal, $load:ident, $store:ident, $splat:ident, $add:ident,
-         $sub:ident, $mul:ident, $fma:ident, $fnma:ident) => {
+         $sub:ident, $mul:ident, $fma:ident, $fnma:ident, $or_if_negative:ident) => {
             impl Lanes for $register {
                 const WIDTH: usize = $width;
                 #[inline(always)]
@@ -176,6 +200,11 @@ mod x86 {
                     // SAFETY: see `splat`.
                     unsafe { $fnma(a, b, self) }
                 }
+                #[inline(always)]
+                unsafe fn or_if_negative(self, other: Self) -> Self {
+                    // SAFETY: see `splat`.
+                    unsafe { $or_if_negative(self, other) }
+                }
             }
         };
     }
@@ -190,7 +219,8 @@ mod x86 {
         _mm512_sub_ps,
         _mm512_mul_ps,
         _mm512_fmadd_ps,
-        _mm512_fnmadd_ps
+        _mm512_fnmadd_ps,
+        or_if_negative_512
     );
     lanes!(
         __m256,
@@ -202,6 +232,7 @@ mod x86 {
         _mm256_sub_ps,
         _mm256_mul_ps,
         _mm256_fmadd_ps,
-        _mm256_fnmadd_ps
+        _mm256_fnmadd_ps,
+        or_if_negative_256
     );
 }

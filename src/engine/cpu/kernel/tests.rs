@@ -4,27 +4,60 @@ use super::fft::Spectral;
 use super::*;
 use proptest::prelude::*;
 
-/// The same chain of operations, one number at a time, in f64.
-fn reference(
-    packed: &Packed,
+/// A convolution's weights `(output, input, tap)`, and what it should compute.
+struct Sample<F> {
+    packed: Packed,
     dilation: usize,
-    pass: &Pass<'_>,
-    weight: impl Fn(usize, usize, usize) -> f32,
-) -> Vec<f64> {
-    let mut values = vec![];
-    for row in 0..pass.rows {
-        for output in 0..packed.stride {
-            let mut sum = f64::from(packed.bias[output]);
-            for tap in 0..packed.taps {
-                for input in 0..packed.inputs {
-                    let x = pass.input[(row + tap * dilation) * pass.input_stride + input];
-                    sum += f64::from(weight(output, input, tap)) * f64::from(x);
+    weight: F,
+    input: Vec<f32>,
+    rows: usize,
+}
+
+impl<F: Fn(usize, usize, usize) -> f32> Sample<F> {
+    fn input_stride(&self) -> usize {
+        padded(self.packed.inputs)
+    }
+
+    /// The sums, one number at a time, in f64.
+    fn reference(&self) -> Vec<f64> {
+        let Packed { taps, inputs, stride, bias, .. } = &self.packed;
+        let sum = |row: usize, output: usize| {
+            let mut sum = f64::from(bias[output]);
+            for tap in 0..*taps {
+                for input in 0..*inputs {
+                    let x = self.input[(row + tap * self.dilation) * self.input_stride() + input];
+                    sum += f64::from((self.weight)(output, input, tap)) * f64::from(x);
                 }
             }
-            values.push(sum);
-        }
+            sum
+        };
+        (0..self.rows * stride).map(|i| sum(i / stride, i % stride)).collect()
     }
-    values
+
+    /// What a kernel makes of the wanted rows, where the last block ends with the last row; other
+    /// rows are not a number.
+    fn computed(&self, isa: Isa, kernel: &Kernel, wanted: Range<usize>) -> Vec<f32> {
+        let (packed, dilation, stride) = (self.packed.clone(), self.dilation, self.packed.stride);
+        let ranged = Ranged::default();
+        let convolution = Convolution { packed, dilation, kernel: kernel.clone(), ranged };
+        let first = wanted.start / convolution.block() * convolution.block();
+        let rows = self.rows - first;
+        let input = &self.input[first * self.input_stride()..];
+        let pass = Pass { input, input_stride: self.input_stride(), rows };
+        let mut output = vec![f32::NAN; self.rows * stride];
+        let mut times = vec![0; self.rows];
+        let part = wanted.start - first..wanted.end - first;
+        convolution.compute(isa, pass, part, &mut Scratch::default(), &mut |finished| {
+            for (i, row) in finished.values.chunks_exact(stride).enumerate() {
+                let to = first + finished.first + i * finished.step;
+                output[to * stride..][..stride].copy_from_slice(row);
+                times[to] += 1;
+            }
+        });
+        assert!(times[wanted].iter().all(|&times| times == 1), "wanted rows are handed on once");
+        assert!(times.iter().all(|&times| times <= 1), "no row is handed on twice");
+        output
+    }
 }
 
 /// Number `i` of a sequence, between -0.5 and 0.5 (the mixing function of SplitMix64).
@@ -35,37 +68,57 @@ fn number(seed: u32, i: usize) -> f32 {
     ((z ^ (z >> 31)) >> 40) as f32 / (1 << 24) as f32 - 0.5
 }
 
+/// Random weights and rows. `blocks` says how many rows there are, given the weights.
+fn sample(
+    (outputs, inputs, taps): (usize, usize, usize),
+    dilation: usize,
+    seed: u32,
+    rows: impl FnOnce(&Packed) -> usize,
+) -> Sample<impl Fn(usize, usize, usize) -> f32> {
+    let weight = move |o: usize, i: usize, j: usize| match o < outputs {
+        true => number(seed, (o * 641 + i) * 71 + j),
+        false => 0.0,
+    };
+    let packed = Packed::new((outputs, inputs, taps), weight, |o| number(seed, o + 7));
+    let rows = rows(&packed);
+    let count = (rows + (taps - 1) * dilation) * padded(inputs);
+    let input = (0..count).map(|i| number(seed, i * 3 + 1)).collect();
+    Sample { packed, dilation, weight, input, rows }
+}
+
+fn isas() -> impl Iterator<Item = Isa> {
+    Isa::ALL.into_iter().filter(|isa| isa.is_available())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
-    fn every_path_computes_the_sum_and_no_row_depends_on_its_neighbours(
+    fn direct_sums_are_right_and_no_row_depends_on_its_neighbours(
         outputs in 1usize..70, inputs in 1usize..40, taps in 1usize..8,
-        dilation in 1usize..5, rows in 1usize..60, skip in 0usize..60, seed in any::<u32>(),
+        dilation in 1usize..5, rows in 1usize..300, skip in 0usize..300, seed in any::<u32>(),
     ) {
-        let number = |i: usize| number(seed, i);
-        let weight = |o: usize, i: usize, j: usize| {
-            if o < outputs { number((o * 41 + i) * 9 + j) } else { 0.0 }
-        };
-        let packed = Packed::new((outputs, inputs, taps), weight, |o| number(o + 7));
-        let input_stride = padded(inputs);
-        let need = rows + (taps - 1) * dilation;
-        let input: Vec<f32> = (0..need * input_stride).map(|i| number(i * 3 + 1)).collect();
-        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-            let mut output = vec![f32::NAN; rows * packed.stride];
-            let run = |first: usize, rows: usize, output: &mut [f32]| {
-                let input = &input[first * input_stride..];
-                direct::convolve(isa, &packed, dilation, Pass { input, input_stride, rows, output });
-            };
-            run(0, rows, &mut output);
-            let pass = Pass { input: &input, input_stride, rows, output: &mut [] };
-            for (got, want) in output.iter().zip(reference(&packed, dilation, &pass, weight)) {
+        let sample = sample((outputs, inputs, taps), dilation, seed, |_| rows);
+        let reference = sample.reference();
+        for isa in isas() {
+            let whole = sample.computed(isa, &Kernel::Direct, 0..rows);
+            for (got, want) in whole.iter().zip(&reference) {
                 prop_assert!((f64::from(*got) - want).abs() < 2e-5, "{isa}: {got} {want}");
             }
             let skip = skip.min(rows - 1);
-            let mut part = vec![f32::NAN; (rows - skip) * packed.stride];
-            run(skip, rows - skip, &mut part);
-            prop_assert_eq!(&part[..], &output[skip * packed.stride..], "{}", isa);
+            let part = sample.computed(isa, &Kernel::Direct, skip..rows);
+            let skipped = skip * sample.packed.stride;
+            prop_assert_eq!(&part[skipped..], &whole[skipped..], "{}", isa);
         }
+    }
+}
+
+#[test]
+fn a_pass_of_no_rows_hands_nothing_on() {
+    let sample = sample((32, 32, 21), 1, 1, |_| 0);
+    let spectral = Spectral::new(&sample.packed, 1).expect("long kernels pay");
+    let winograd = Kernel::Winograd(Box::new(Winograd::new(&sample.packed, 1)));
+    for kernel in [Kernel::Direct, Kernel::Spectral(Box::new(spectral)), winograd] {
+        assert_eq!(sample.computed(Isa::best(), &kernel, 0..0), [0.0; 0]);
     }
 }
 
@@ -76,76 +129,101 @@ proptest! {
         outputs in 17usize..33, inputs in 28usize..33, taps in 20usize..70,
         dilation in 1usize..30, blocks in 1usize..4, spike in any::<bool>(), seed in any::<u32>(),
     ) {
-        let number = |i: usize| number(seed, i);
-        let weight = |o: usize, i: usize, j: usize| {
-            if o < outputs { number((o * 41 + i) * 61 + j) } else { 0.0 }
-        };
-        let packed = Packed::new((outputs, inputs, taps), weight, |o| number(o + 7));
-        let spectral = Spectral::new(&packed, dilation).expect("long kernels pay");
-        let rows = blocks * spectral.block();
-        let need = rows + (taps - 1) * dilation;
-        let mut input: Vec<f32> = (0..need * 32).map(|i| number(i * 3 + 1)).collect();
+        let spectral = |packed: &Packed| Spectral::new(packed, dilation).expect("long kernels pay");
+        let mut sample = sample((outputs, inputs, taps), dilation, seed, |packed| {
+            blocks * spectral(packed).block()
+        });
         if spike {
             // one row 10,000 times its neighbours (cpu-kernels.md 4b)
-            input[need / 2 * 32..][..32].iter_mut().for_each(|x| *x *= 1e4);
+            let middle = sample.input.len() / 64 * 32;
+            sample.input[middle..][..32].iter_mut().for_each(|x| *x *= 1e4);
         }
-        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-            let run = |first: usize, rows: usize| {
-                let mut output = vec![f32::NAN; rows * 32];
-                let (input, output_rows) = (&input[first * 32..], &mut output);
-                let pass = Pass { input, input_stride: 32, rows, output: output_rows };
-                fft::convolve(isa, &spectral, &packed, pass, &mut Scratch::default());
-                output
-            };
-            let whole = run(0, rows);
-            let mut direct = vec![f32::NAN; rows * 32];
-            let output = &mut direct;
-            let pass = Pass { input: &input, input_stride: 32, rows, output };
-            direct::convolve(isa, &packed, dilation, pass);
+        let spectral = spectral(&sample.packed);
+        let last = sample.rows - spectral.block();
+        let kernel = Kernel::Spectral(Box::new(spectral));
+        for isa in isas() {
+            let whole = sample.computed(isa, &kernel, 0..sample.rows);
+            let direct = sample.computed(isa, &Kernel::Direct, 0..sample.rows);
             for (i, (got, want)) in whole.iter().zip(&direct).enumerate() {
                 let near = 3e-5f32.max(want.abs() * 1e-5);
                 prop_assert!((got - want).abs() < near, "{isa} row {}: {got} {want}", i / 32);
             }
-            let last = rows - spectral.block();
-            prop_assert_eq!(&run(last, spectral.block())[..], &whole[last * 32..], "{}", isa);
+            let part = sample.computed(isa, &kernel, last..sample.rows);
+            prop_assert_eq!(&part[last * 32..], &whole[last * 32..], "{}", isa);
         }
     }
 }
 
 #[test]
 fn transforms_are_as_accurate_as_sums_whatever_the_scale_of_channels() {
-    let mut drawn = 0;
-    let mut uniform = || {
-        drawn += 1;
-        number(1, drawn)
-    };
     for (taps, decades) in [(21, 0.0), (26, 2.0), (41, 0.0), (41, 2.0)] {
         let scale = |c: usize| 10f32.powf((c * 7 % 32) as f32 / 32.0 * decades);
-        let numbers: Vec<f32> = (0..32 * 32 * taps).map(|_| uniform()).collect();
-        let weight = |o: usize, i: usize, j: usize| numbers[(o * 32 + i) * taps + j] / scale(i);
+        let weight = |o: usize, i: usize, j: usize| number(1, (o * 32 + i) * 64 + j) / scale(i);
         let packed = Packed::new((32, 32, taps), weight, |_| 0.0);
         let spectral = Spectral::new(&packed, 1).expect("long kernels pay");
         let rows = 4 * spectral.block();
         let count = (rows + taps - 1) * 32;
-        let input: Vec<f32> = (0..count).map(|i| uniform().max(0.0) * scale(i % 32)).collect();
-        let (mut output, mut expected) = (vec![0.0; rows * 32], vec![]);
-        let mut error = |transform: bool| {
-            let output = &mut output;
-            let pass = Pass { input: &input, input_stride: 32, rows, output };
-            if expected.is_empty() {
-                expected = reference(&packed, 1, &pass, weight);
-            }
-            match transform {
-                true => {
-                    let scratch = &mut Scratch::default();
-                    fft::convolve(Isa::best(), &spectral, &packed, pass, scratch);
-                }
-                false => direct::convolve(Isa::best(), &packed, 1, pass),
-            }
-            let squares = output.iter().zip(&expected).map(|(o, e)| (f64::from(*o) - e).powi(2));
+        let input = (0..count).map(|i| number(2, i).max(0.0) * scale(i % 32)).collect();
+        let sample = Sample { packed, dilation: 1, weight, input, rows };
+        let reference = sample.reference();
+        let error = |kernel: &Kernel| {
+            let output = sample.computed(Isa::best(), kernel, 0..rows);
+            let squares = output.iter().zip(&reference).map(|(o, e)| (f64::from(*o) - e).powi(2));
             squares.sum::<f64>().sqrt()
         };
-        let (transformed, summed) = (error(true), error(false));
+        let transformed = error(&Kernel::Spectral(Box::new(spectral)));
+        let summed = error(&Kernel::Direct);
         assert!(transformed < summed, "{taps} taps: {transformed:e} against {summed:e}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn filtering_computes_the_same_sums_and_no_tile_depends_on_its_neighbours(
+        outputs in 17usize..70, inputs in 17usize..70, taps in 3usize..14,
+        dilation in prop_oneof![1usize..20, 90usize..110, 200usize..220], blocks in 1usize..4,
+        from in 0usize..1000, to in 0usize..1000, spike in any::<bool>(), seed in any::<u32>(),
+    ) {
+        let rows = blocks * 4 * dilation;
+        let mut sample = sample((outputs, inputs, taps), dilation, seed, |_| rows);
+        if spike {
+            let middle = sample.input.len() / 2;
+            let row = middle - middle % padded(inputs);
+            sample.input[row..][..inputs].iter_mut().for_each(|x| *x *= 1e4);
+        }
+        let kernel = Kernel::Winograd(Box::new(Winograd::new(&sample.packed, dilation)));
+        let stride = sample.packed.stride;
+        for isa in isas() {
+            let whole = sample.computed(isa, &kernel, 0..rows);
+            let direct = sample.computed(isa, &Kernel::Direct, 0..rows);
+            for (i, (got, want)) in whole.iter().zip(&direct).enumerate() {
+                let near = 6e-5f32.max(want.abs() * 1e-5);
+                prop_assert!((got - want).abs() < near, "{isa} row {}: {got} {want}", i / stride);
+            }
+            let (from, to) = (from % rows, to % rows);
+            let wanted = from.min(to)..from.max(to);
+            let part = sample.computed(isa, &kernel, wanted.clone());
+            for row in wanted {
+                let row = row * stride..(row + 1) * stride;
+                prop_assert_eq!(&part[row.clone()], &whole[row], "{}", isa);
+            }
+        }
+    }
+}
+
+#[test]
+fn filtering_errs_at_most_twice_as_much_as_sums() {
+    for (channels, taps) in [(32, 11), (64, 3), (128, 3)] {
+        let sample = sample((channels, channels, taps), 1, 3, |_| 240);
+        let reference = sample.reference();
+        let winograd = Kernel::Winograd(Box::new(Winograd::new(&sample.packed, 1)));
+        let error = |kernel: &Kernel| {
+            let output = sample.computed(Isa::best(), kernel, 0..240);
+            let squares = output.iter().zip(&reference).map(|(o, e)| (f64::from(*o) - e).powi(2));
+            squares.sum::<f64>().sqrt()
+        };
+        let (filtered, summed) = (error(&winograd), error(&Kernel::Direct));
+        assert!(filtered < 2.0 * summed, "{channels} channels: {filtered:e} against {summed:e}");
     }
 }

@@ -204,13 +204,12 @@ pub unsafe fn tangle<V: Lanes>(from: *const f32, stride: usize, z: *mut f32, poi
 /// Bias added and parts swapped back: the first `outputs` points become output rows.
 ///
 /// # Safety
-/// `z` holds all points; `output` has room for `outputs` rows, `step` numbers apart.
+/// `z` holds all points; `output` has room for `outputs` rows.
 #[inline(always)]
 pub unsafe fn finish<V: Lanes>(
     z: *const f32,
     bias: &[f32; CHANNELS],
     output: *mut f32,
-    step: usize,
     outputs: usize,
 ) {
     // SAFETY: see above.
@@ -218,7 +217,7 @@ pub unsafe fn finish<V: Lanes>(
         for t in 0..outputs {
             for lane in (0..HALF).step_by(V::WIDTH) {
                 let x = Complex::<V>::load(z.add(t * CHANNELS + lane));
-                let to = output.add(t * step + lane);
+                let to = output.add(t * CHANNELS + lane);
                 x.im.plus(V::load(bias.as_ptr().add(lane))).store(to);
                 x.re.plus(V::load(bias.as_ptr().add(HALF + lane))).store(to.add(HALF));
             }

@@ -138,6 +138,12 @@ impl Step {
         reads
     }
 
+    /// The values that it stores.
+    pub fn stores(&self) -> impl Iterator<Item = NodeId> {
+        let own = self.stored.then_some(self.node);
+        own.into_iter().chain(self.branches.iter().map(|branch| branch.node))
+    }
+
     /// Values that it could be written over: read at the same position only, by this step only
     /// once. A convolution's input is read around the position and never qualifies.
     fn replaceable(&self) -> Vec<NodeId> {
