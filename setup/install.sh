@@ -35,6 +35,6 @@ generate() {
 generate bash-completion/completions/atrous completions bash
 generate zsh/site-functions/_atrous completions zsh
 generate fish/vendor_completions.d/atrous.fish completions fish
-generate man/man1/atrous.1 man
+"$atrous" man --out "$prefix/share/man/man1"
 echo "installed $atrous; its libraries are in $prefix/lib/atrous"
 [[ :$PATH: == *:"$prefix/bin":* ]] || echo "add $prefix/bin to PATH"

@@ -466,9 +466,10 @@ mod torch {
         let (got, expected) = (run(&coarse, &jobs), run(&exact, &jobs));
         let apart = got[0].iter().flatten().zip(expected[0].iter().flatten());
         let worst = apart.map(|(got, expected)| (got - expected).abs()).fold(0.0, f32::max);
-        assert_eq!(coarse.measured_error(), Some(worst));
+        let found = coarse.coarseness().unwrap();
+        assert_eq!((found.positions, found.largest_difference), (200, worst));
         assert!(worst > 1e-6, "bf16 keeps 8 bits: {worst}");
-        assert_eq!(exact.measured_error(), None);
+        assert_eq!(exact.coarseness(), None);
         let tf32 = TorchEngine::new(&model, &model.tracks, Device::Cpu, Precision::Tf32);
         assert!(tf32.err().unwrap().to_string().contains("GPU"));
     }

@@ -96,8 +96,9 @@ impl EngineArgs {
 
 /// What was measured of the arithmetic of a run, for the settings of its summary.
 pub fn measured(engine: &dyn Engine) -> Option<(String, serde_json::Value)> {
-    let error = engine.measured_error()?;
-    Some(("largest_difference_from_fp32".into(), error.into()))
+    let found = engine.coarseness()?;
+    let found = serde_json::to_value(found).expect("plain structs of ours serialise");
+    Some(("precision_check".into(), found))
 }
 
 /// Whether this build can use a GPU and finds one. A card that is there but cannot be used is

@@ -1,6 +1,7 @@
 //! Where a network runs, and with which arithmetic: what a user can ask for.
 
 use crate::error::{Error, Result};
+use serde::Serialize;
 use std::fmt;
 use std::str::FromStr;
 
@@ -26,6 +27,18 @@ pub enum Precision {
     Tf32,
     /// 16-bit floats with 8 bits of mantissa.
     Bf16,
+}
+
+/// How far the tracks of coarse arithmetic are from those of 32 bits, on the first positions of a
+/// run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Coarseness {
+    /// How many positions were compared.
+    pub positions: usize,
+    /// Largest difference of two values.
+    pub largest_difference: f32,
+    /// Largest absolute value among them in 32 bits, to judge the difference by.
+    pub largest_value: f32,
 }
 
 impl fmt::Display for Device {

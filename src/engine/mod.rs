@@ -13,7 +13,7 @@ pub mod oracle;
 pub mod torch;
 
 pub use cpu::CpuEngine;
-pub use device::{Device, Precision};
+pub use device::{Coarseness, Device, Precision};
 pub use edit::{Edit, EditValues, Stretch, run_in_full};
 pub use effective::Effective;
 pub use oracle::Oracle;
@@ -96,9 +96,9 @@ pub trait Engine: Send + Sync {
     /// up to this many positions is cheaper to compute than to start a new job after it.
     fn overhead_positions(&self) -> u64;
 
-    /// Largest difference from 32-bit arithmetic that was measured on the first positions of the
-    /// run; `None` before it, and of an engine that computes in 32 bits or more.
-    fn measured_error(&self) -> Option<f32> {
+    /// How far coarse arithmetic was found to be from that of 32 bits; `None` before the first run,
+    /// and of an engine that computes in 32 bits or more.
+    fn coarseness(&self) -> Option<Coarseness> {
         None
     }
 

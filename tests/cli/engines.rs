@@ -42,6 +42,41 @@ mod torch {
     }
 
     #[test]
+    fn a_card_that_cannot_be_used_is_named_and_the_cpu_computes() {
+        // a driver that knows of a card, which no library can then use
+        let folder = TempDir::new().unwrap();
+        let source = folder.path().join("driver.c");
+        let code = "#include <string.h>\n\
+            int cuInit(unsigned flags) { return 0; }\n\
+            int cuDeviceGetCount(int *n) { *n = 1; return 0; }\n\
+            int cuDeviceGet(int *device, int i) { *device = i; return 0; }\n\
+            int cuDeviceGetName(char *s, int n, int d) { strcpy(s, \"Card\"); return 0; }\n\
+            int cuDeviceTotalMem_v2(unsigned long *n, int d) { *n = 1ul << 33; return 0; }\n";
+        fs::write(&source, code).unwrap();
+        let library = folder.path().join("libcuda.so.1");
+        let compiled = std::process::Command::new("cc")
+            .args(["-shared", "-fPIC", "-o"])
+            .args([&library, &source])
+            .status()
+            .unwrap();
+        assert!(compiled.success());
+        let output = path_text(&folder.path().join("out.bedGraph"));
+        let run = |arguments: &[&str]| {
+            let fixed = ["--track", "donor", "-o", &output];
+            let all = predict(&[&REGION, arguments, &fixed].concat());
+            outcome(atrous(&strs(&all)).env("LD_LIBRARY_PATH", folder.path()))
+        };
+        let (code, message) = run(&[]);
+        assert_eq!(code, 0, "{message}");
+        assert!(message.contains("warning: the GPU cannot be used (devices: 1"), "{message}");
+        assert!(message.contains("computing on the CPU"), "{message}");
+        let (code, message) = run(&["--device", "cuda"]);
+        assert_eq!(code, 2, "{message}");
+        let reasons = ["libtorch_cuda.so is neither on", "libtorch can use 0 of them"];
+        assert!(reasons.iter().any(|reason| message.contains(reason)), "{message}");
+    }
+
+    #[test]
     fn libtorch_on_the_cpu_writes_what_the_cpu_engine_writes() {
         let numbers = |engine: &str, device: &str| -> Vec<(u64, f64)> {
             let bytes =
@@ -77,11 +112,13 @@ mod torch {
         let coarse = ["--engine", "torch", "--device", "cpu", "--precision", "bf16"];
         let outputs = ["--track", "donor", "-o", &output, "--summary", &summary];
         let message = succeeds(&strs(&predict(&[&REGION[..], &coarse, &outputs].concat())));
-        assert!(message.contains("bf16: values differ from 32-bit arithmetic"), "{message}");
+        assert!(message.contains("differ from 32-bit arithmetic by up to"), "{message}");
         let summary: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(summary).unwrap()).unwrap();
-        let error = &summary["settings"]["largest_difference_from_fp32"];
-        assert!(error.as_f64().is_some_and(|error| error > 1e-6 && error < 1.0), "{error}");
+        let check = &summary["settings"]["precision_check"];
+        assert_eq!(check["positions"], 4_000);
+        let error = check["largest_difference"].as_f64().unwrap();
+        assert!(error > 1e-6 && error < check["largest_value"].as_f64().unwrap(), "{check}");
         assert!(summary["engine"].as_str().unwrap().contains("bf16"), "{summary}");
     }
 }

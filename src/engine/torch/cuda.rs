@@ -10,6 +10,9 @@ use std::sync::OnceLock;
 
 const LIBRARY: &str = "libtorch_cuda.so";
 
+/// Where `setup/libtorch.sh --cuda` puts it, below the folder of libtorch's other libraries.
+const BESIDE: &str = "cuda/torch/lib";
+
 /// Why no GPU can be used: what was looked for, and what was found.
 #[derive(Debug, Clone)]
 pub struct Missing {
@@ -64,11 +67,13 @@ pub fn find(index: usize) -> Result<Card, Missing> {
 fn loaded() -> &'static Result<(), String> {
     static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
     LOADED.get_or_init(|| {
-        let beside = shim::library_folder()
-            .into_iter()
-            .flat_map(|folder| [folder.join(LIBRARY), folder.join("cuda/torch/lib").join(LIBRARY)]);
-        let mut failures = Vec::new();
-        for path in [PathBuf::from(LIBRARY)].into_iter().chain(beside) {
+        let folder = shim::library_folder().unwrap_or_default();
+        let beside = [folder.clone(), folder.join(BESIDE)];
+        let mut why = format!(
+            "{LIBRARY} is neither on LD_LIBRARY_PATH nor in {0} or {0}/{BESIDE}",
+            folder.display()
+        );
+        for path in std::iter::once(PathBuf::new()).chain(beside).map(|at| at.join(LIBRARY)) {
             // SAFETY: libtorch's own library, made to be loaded into a process with libtorch; its
             // initialisers register its kernels
             match unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) } {
@@ -78,10 +83,15 @@ fn loaded() -> &'static Result<(), String> {
                     std::mem::forget(library);
                     return Ok(());
                 }
-                Err(error) => failures.push(driver::reason(&error)),
+                Err(error) => {
+                    let reason = driver::reason(&error);
+                    // one that is there lacks another library, which is worth naming
+                    if !reason.starts_with(&*path.to_string_lossy()) {
+                        why = reason;
+                    }
+                }
             }
         }
-        failures.dedup();
-        Err(format!("libtorch's CUDA library: {}", failures.join(", ")))
+        Err(why)
     })
 }

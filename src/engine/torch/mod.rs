@@ -13,7 +13,7 @@ mod program;
 mod shim;
 
 use super::encode::{code, control_rows};
-use super::{Device, EditValues, Engine, Job, Precision, Stretch, Values, Wanted};
+use super::{Coarseness, Device, EditValues, Engine, Job, Precision, Stretch, Values, Wanted};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::network::{Graph, Reach};
@@ -40,7 +40,7 @@ const CARD_SHARE: u64 = 4;
 const MOST_NUMBERS: usize = 1 << 31;
 
 /// Output positions on which coarse arithmetic is compared with 32-bit arithmetic.
-const PROBE: usize = 2_000;
+const PROBE: usize = 20_000;
 
 /// A tensor that is never written to.
 struct Frozen(Tensor);
@@ -70,8 +70,7 @@ pub struct TorchEngine {
     networks: Networks,
     /// In 32 bits, where `networks` is not; to measure what that costs.
     exact: Option<Networks>,
-    /// Largest difference from 32-bit arithmetic on the first positions that were computed.
-    error: OnceLock<f32>,
+    coarseness: OnceLock<Coarseness>,
     overhead: u64,
     bytes_per_position: u64,
     /// Positions that a batch reads at most.
@@ -152,7 +151,7 @@ impl TorchEngine {
             place,
             precision,
             exact,
-            error: OnceLock::new(),
+            coarseness: OnceLock::new(),
             overhead: networks.graphs().map(Graph::overhead_positions).max().unwrap_or(0),
             bytes_per_position,
             positions: AtomicUsize::new(positions),
@@ -329,7 +328,7 @@ impl TorchEngine {
         let (Some(first), false) = (first, self.precision == Precision::Fp32) else {
             return Ok(());
         };
-        if self.error.get().is_some() {
+        if self.coarseness.get().is_some() {
             return Ok(());
         }
         // a window cannot be cut
@@ -346,12 +345,22 @@ impl TorchEngine {
         shim::set_arithmetic(false)?;
         let exact = run(self.exact.as_ref().unwrap_or(&self.networks));
         shim::set_arithmetic(self.precision == Precision::Tf32)?;
-        let error = coarse.f_sub(&exact?)?.f_abs()?.f_max()?.f_double_value(&[])? as f32;
+        let exact = exact?;
+        let largest = |values: Tensor| -> Result<f32> {
+            Ok(values.f_abs()?.f_max()?.f_double_value(&[])? as f32)
+        };
+        let found = Coarseness {
+            positions: length,
+            largest_difference: largest(coarse.f_sub(&exact)?)?,
+            largest_value: largest(exact)?,
+        };
         tracing::info!(
-            "{}: values differ from 32-bit arithmetic by up to {error:.1e} in the first {length} positions",
+            "{}: the first {length} values, of up to {:.2e}, differ from 32-bit arithmetic by up to {:.1e}",
             self.precision,
+            found.largest_value,
+            found.largest_difference,
         );
-        self.error.get_or_init(|| error);
+        self.coarseness.get_or_init(|| found);
         Ok(())
     }
 
@@ -431,8 +440,8 @@ impl Engine for TorchEngine {
         self.overhead
     }
 
-    fn measured_error(&self) -> Option<f32> {
-        self.error.get().copied()
+    fn coarseness(&self) -> Option<Coarseness> {
+        self.coarseness.get().copied()
     }
 
     fn run(
