@@ -116,7 +116,7 @@ mod torch {
         let summary: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(summary).unwrap()).unwrap();
         let check = &summary["settings"]["precision_check"];
-        assert_eq!(check["positions"], 4_000);
+        assert!(check["positions"].as_u64().is_some_and(|n| (1..=4_000).contains(&n)), "{check}");
         let error = check["largest_difference"].as_f64().unwrap();
         assert!(error > 1e-6 && error < check["largest_value"].as_f64().unwrap(), "{check}");
         assert!(summary["engine"].as_str().unwrap().contains("bf16"), "{summary}");
