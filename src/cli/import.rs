@@ -40,6 +40,13 @@ pub struct ImportArgs {
     /// Pangolin head (0 to 7) of each file, when the names do not say it as `final.J.I.3`.
     #[arg(long, value_name = "I,I,…", value_delimiter = ',')]
     heads: Option<Vec<usize>>,
+    /// Length of the input of a profile network, where the file does not say it; default: 2114.
+    #[arg(long, value_name = "BASES")]
+    window: Option<usize>,
+    /// Positions that a bpnet-lite network leaves out on each side of its outputs, where the file
+    /// does not say it.
+    #[arg(long, value_name = "POSITIONS")]
+    trimming: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -57,6 +64,21 @@ enum FamilyArg {
     OpenSpliceAi,
     /// Pangolin: splice sites in four tissues (final.J.I.3.v2).
     Pangolin,
+    /// kundajelab/bpnet: binding profiles and counts (.h5).
+    #[value(name = "bpnet")]
+    BpNet,
+    /// bpnet-lite `BPNet`: profiles and counts (.torch, .pt).
+    #[value(name = "bpnet-lite")]
+    BpNetLite,
+    /// bpnet-lite `BasePairNet` (.torch, .pt).
+    #[value(name = "basepairnet")]
+    BasePairNet,
+    /// ChromBPNet: accessibility, its bias, or both joined (.h5, .torch, .pt).
+    #[value(name = "chrombpnet")]
+    ChromBpNet,
+    /// ProCapNet: initiation of transcription (.model, .pt).
+    #[value(name = "procapnet")]
+    ProCapNet,
 }
 
 impl From<FamilyArg> for FamilyChoice {
@@ -67,6 +89,11 @@ impl From<FamilyArg> for FamilyChoice {
             FamilyArg::TranslationAi => Self::Only(Family::TranslationAi),
             FamilyArg::OpenSpliceAi => Self::Only(Family::OpenSpliceAi),
             FamilyArg::Pangolin => Self::Only(Family::Pangolin),
+            FamilyArg::BpNet => Self::Only(Family::BpNet),
+            FamilyArg::BpNetLite => Self::Only(Family::BpNetLite),
+            FamilyArg::BasePairNet => Self::Only(Family::BasePairNet),
+            FamilyArg::ChromBpNet => Self::Only(Family::ChromBpNet),
+            FamilyArg::ProCapNet => Self::Only(Family::ProCapNet),
         }
     }
 }
@@ -76,6 +103,8 @@ Examples:
   atrous import spliceai spliceai[1-5].h5 -o spliceai.safetensors --licence \"CC BY-NC 4.0\"
   atrous import openspliceai model_10000nt_rs1[0-4].pt -o openspliceai.safetensors
   atrous import pangolin final.[123].[0246].3.v2 -o pangolin.safetensors
+  atrous import chrombpnet fold_*/chrombpnet_nobias.h5 -o folds.safetensors
+  atrous import bpnet-lite weights.pt --trimming 557 -o bpnet.safetensors
   atrous import auto weights.pt --key model -o model.safetensors";
 
 /// Imports, writes the model file when everything was read, and says what it holds.
@@ -89,6 +118,8 @@ pub fn run(args: &ImportArgs) -> Result<()> {
         key: args.key.clone(),
         dilations: args.dilations.clone(),
         heads: args.heads.clone(),
+        window: args.window,
+        trimming: args.trimming,
     };
     let model = import(args.family.into(), &args.files, &options)?;
     file::write(&model, &mut output).map_err(|error| error.at(&args.output))?;
@@ -116,6 +147,11 @@ fn report(model: &Model) {
         reach.left,
         reach.right
     );
+    if let Some(window) = model.window {
+        let scalars: Vec<&str> = model.scalars.iter().map(|scalar| scalar.name.as_str()).collect();
+        tracing::info!("windows of {} bases, {} outputs", window.input, window.output);
+        tracing::info!("numbers per window: {}", scalars.join(", "));
+    }
     tracing::info!("tracks: {}", tracks.join(", "));
     if !provenance.unread.is_empty() {
         tracing::info!(

@@ -82,6 +82,22 @@ pub fn residual_unit(
     g.add(format!("{name}.add"), Op::Add, &[x, y])
 }
 
+/// Residual unit with the activation before the convolution: `x + conv(act(x))` (the published
+/// form of BPNet; networks.md 3).
+///
+/// Nodes `NAME.{act,conv,add}`.
+pub fn activated_unit(
+    g: &mut GraphBuilder,
+    name: &str,
+    x: NodeId,
+    taps: Dilated,
+    function: Activation,
+) -> Result<NodeId> {
+    let y = g.add(format!("{name}.act"), Op::Activation { function }, &[x])?;
+    let y = g.add(format!("{name}.conv"), taps.conv(g.channels(x)), &[y])?;
+    g.add(format!("{name}.add"), Op::Add, &[x, y])
+}
+
 /// Residual unit that looks with one convolution and mixes with a pointwise one:
 /// `x + mix(act(look(act(x))))`.
 ///

@@ -191,6 +191,11 @@ impl GraphBuilder {
         0
     }
 
+    /// A node that is already there, by its name.
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        self.nodes.iter().position(|node| node.name == name)
+    }
+
     /// Channels of a node that is already there.
     pub fn channels(&self, node: NodeId) -> usize {
         self.channels[node]

@@ -51,20 +51,7 @@ impl Wiring {
                 .expected("Model or Functional"));
         }
         let config = &config["config"];
-        let listed = config["layers"].as_array().map_or(&[][..], Vec::as_slice);
-        if listed.len() > MOST_LAYERS {
-            return Err(Error::new("the Keras model has too many layers")
-                .found(listed.len())
-                .expected(format!("at most {MOST_LAYERS}")));
-        }
-        let mut layers = BTreeMap::new();
-        for layer in listed {
-            let layer = Layer::parse(layer)?;
-            let name = layer.name.clone();
-            if layers.insert(name.clone(), layer).is_some() {
-                return Err(Error::new(format!("two layers have the name {name:?}")));
-            }
-        }
+        let layers = layers(config)?;
         let mut wiring = Self {
             input: end(&config["input_layers"], "input")?,
             output: end(&config["output_layers"], "output")?,
@@ -110,6 +97,28 @@ impl Wiring {
             }
         }
     }
+}
+
+/// The layers of the `config` of a model, by name.
+///
+/// # Errors
+/// A layer that cannot be understood, two of one name, or too many.
+pub(super) fn layers(config: &Value) -> Result<BTreeMap<String, Layer>> {
+    let listed = config["layers"].as_array().map_or(&[][..], Vec::as_slice);
+    if listed.len() > MOST_LAYERS {
+        return Err(Error::new("the Keras model has too many layers")
+            .found(listed.len())
+            .expected(format!("at most {MOST_LAYERS}")));
+    }
+    let mut layers = BTreeMap::new();
+    for layer in listed {
+        let layer = Layer::parse(layer)?;
+        let name = layer.name.clone();
+        if layers.insert(name.clone(), layer).is_some() {
+            return Err(Error::new(format!("two layers have the name {name:?}")));
+        }
+    }
+    Ok(layers)
 }
 
 /// The one entry of `input_layers` or `output_layers`.
@@ -194,8 +203,19 @@ impl Layer {
         shape.into_iter().find_map(|shape| shape.as_array()?.last()?.as_u64())
     }
 
-    /// A `Conv1D` without its activation.
+    /// A `Conv1D` without its activation, padded to the length of its input.
     pub fn conv(&self) -> Result<Conv> {
+        match self.conv_with_padding()? {
+            (conv, true) => Ok(conv),
+            (_, false) => Err(self
+                .refuse("has a padding that is not supported")
+                .found("valid")
+                .expected("same or causal")),
+        }
+    }
+
+    /// A `Conv1D` without its activation, and whether its input is padded with zeros.
+    pub fn conv_with_padding(&self) -> Result<(Conv, bool)> {
         if self.class != "Conv1D" {
             return Err(self.refuse("stands where a Conv1D is expected"));
         }
@@ -208,18 +228,19 @@ impl Layer {
         if kernel == 0 || dilation == 0 {
             return Err(self.refuse("has an empty kernel or no dilation"));
         }
-        let taps = match self.config["padding"].as_str() {
-            _ if kernel == 1 => Dilated::centred(1, 1),
-            Some("same") => Dilated::centred(kernel, dilation),
-            Some("causal") => Dilated::causal(kernel, dilation),
+        let (taps, padded) = match self.config["padding"].as_str() {
+            _ if kernel == 1 => (Dilated::centred(1, 1), true),
+            Some("same") => (Dilated::centred(kernel, dilation), true),
+            Some("causal") => (Dilated::causal(kernel, dilation), true),
+            Some("valid") => (Dilated::centred(kernel, dilation), false),
             other => {
                 return Err(self
                     .refuse("has a padding that is not supported")
                     .found(other.unwrap_or("none"))
-                    .expected("same or causal"));
+                    .expected("same, causal or valid"));
             }
         };
-        Ok(Conv { filters: self.number("filters", None)?, taps })
+        Ok((Conv { filters: self.number("filters", None)?, taps }, padded))
     }
 
     /// The activation that a convolution applies itself, or an activation layer is.

@@ -25,7 +25,8 @@ const MAX_ATTRIBUTE: usize = 64 << 20;
 pub(super) struct KerasFile {
     /// The JSON text that describes the network.
     pub config: String,
-    /// Tensors as `LAYER/ROLE`, such as `conv1d_1/kernel`.
+    /// Tensors as `LAYER/ROLE`, such as `conv1d_1/kernel`; those of a network within the network as
+    /// `MODEL/LAYER/ROLE`.
     pub tensors: Vec<SourceTensor>,
 }
 
@@ -59,8 +60,15 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<KerasFile> {
     let mut names = BTreeSet::new();
     for layer in text_list(&weights, "layer_names")? {
         let group = open_path(&file, &weights, &layer)?;
-        for weight in text_list(&group, "weight_names")? {
-            let (folder, leaf) = weight.rsplit_once('/').unwrap_or(("", &weight));
+        let weights = text_list(&group, "weight_names")?;
+        let parts: BTreeSet<&str> = weights.iter().map(|weight| folder_of(weight).0).collect();
+        for weight in &weights {
+            let (folder, leaf) = folder_of(weight);
+            // a layer that is a network of its own holds the tensors of several
+            let layer = match parts.len() {
+                0 | 1 => layer.clone(),
+                _ => format!("{layer}/{}", folder_of(folder).1),
+            };
             let folder = open_path(&file, &group, folder)?;
             refuse_links(&file, &folder)?;
             // TensorFlow numbers the outputs of its operations: `kernel:0`.
@@ -73,6 +81,11 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<KerasFile> {
         }
     }
     Ok(KerasFile { config, tensors })
+}
+
+/// A path without its last part, and that part.
+fn folder_of(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 fn damaged(error: hdf5_reader::error::Error) -> Error {

@@ -3,13 +3,18 @@
 //!
 //! One file per container (`keras_h5`, `torch_zip` with `pickle`) and one per family.
 
+mod bpnetlite;
+mod family;
 mod keras_config;
 mod keras_h5;
+mod keras_profile;
 mod keras_trunk;
+mod module;
 mod openspliceai;
 mod pangolin;
 mod pickle;
 mod pickle_machine;
+mod profile;
 mod spliceai;
 mod tensors;
 mod torch;
@@ -17,59 +22,22 @@ mod torch_zip;
 mod tracks;
 mod trunk;
 
+pub use family::{Family, FamilyChoice};
+
 use super::bytes::FileBytes;
 use super::ensemble::unused_name;
 use super::{
-    Member, Model, Provenance, Scheme, Source, SourceFile, Track, TrackStrand, UnknownBase, Weights,
+    Member, Model, Provenance, Scalar, Scheme, Source, SourceFile, Track, UnknownBase, Weights,
 };
 use crate::error::{Error, Result};
-use crate::network::Graph;
 use crate::network::blocks::GroupedSpec;
+use crate::network::{Graph, Op};
 use keras_config::Wiring;
+use module::Module;
+use profile::Signal;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use tensors::Ledger;
-
-/// Which family the user says the files are of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FamilyChoice {
-    /// Whatever their content shows.
-    Auto,
-    /// This one; another is an error.
-    Only(Family),
-}
-
-/// A family of published networks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// Splice sites, Keras (Jaganathan et al. 2019).
-    SpliceAi,
-    /// Translation start and stop, Keras.
-    TranslationAi,
-    /// Splice sites, PyTorch.
-    OpenSpliceAi,
-    /// Splice sites and their usage in four tissues, PyTorch (Zeng and Li 2022).
-    Pangolin,
-}
-
-impl Family {
-    /// The name in the model file and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SpliceAi => "spliceai",
-            Self::TranslationAi => "translationai",
-            Self::OpenSpliceAi => "openspliceai",
-            Self::Pangolin => "pangolin",
-        }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// What the user adds to what the files say.
 #[derive(Debug, Clone, Default)]
@@ -84,6 +52,11 @@ pub struct ImportOptions {
     pub dilations: Option<Vec<usize>>,
     /// The Pangolin head (0 to 7) that each file is read at.
     pub heads: Option<Vec<usize>>,
+    /// Length of the input of a signal network, in bases, where the file does not say it.
+    pub window: Option<usize>,
+    /// Positions that a signal network leaves out on each side of its outputs, where the file does
+    /// not say it.
+    pub trimming: Option<usize>,
 }
 
 /// Reads one file per member and joins them into a model.
@@ -117,7 +90,7 @@ pub fn import(family: FamilyChoice, files: &[PathBuf], options: &ImportOptions) 
         _ => Vec::new(),
     };
     let mut model = empty(family, options, &opened);
-    let mut first: Option<(GroupedSpec, Graph)> = None;
+    let mut first: Option<(Option<GroupedSpec>, Graph)> = None;
     let mut ranked: Vec<(usize, Track)> = Vec::new();
     for (index, (path, source, content)) in opened.into_iter().enumerate() {
         let part = content
@@ -128,8 +101,8 @@ pub fn import(family: FamilyChoice, files: &[PathBuf], options: &ImportOptions) 
         if *spec != part.spec || (family != Family::Pangolin && *graph != part.graph) {
             return Err(Error::new("the members of an ensemble must have one geometry")
                 .at(path)
-                .found(describe(&part.spec, &part.graph))
-                .expected(format!("{} as in {}", describe(spec, graph), names[0]))
+                .found(describe(&part.graph))
+                .expected(format!("{} as in {}", describe(graph), names[0]))
                 .remedy("import them one by one"));
         }
         let unread = part.unread.iter().map(|tensor| format!("{}: {tensor}", source.name));
@@ -140,6 +113,9 @@ pub fn import(family: FamilyChoice, files: &[PathBuf], options: &ImportOptions) 
                 Some((_, track)) => track.sources.push(reads),
                 None => ranked.push((output.rank, output.track(reads))),
             }
+        }
+        if let Some(signal) = part.signal {
+            model.add_signal(index, signal).map_err(|error| error.at(path))?;
         }
         model.add_member(&source.name, part.graph, part.weights);
         model.provenance.sources.push(source);
@@ -167,24 +143,27 @@ fn scheme(family: Family, tracks: &[Track]) -> Option<Scheme> {
             let tracks = if sites.is_empty() { of_unit(pangolin::USAGE_UNIT) } else { sites };
             (!tracks.is_empty()).then_some(Scheme::SpliceUsage { tracks })
         }
-        Family::TranslationAi => None,
+        _ => None,
     }
 }
 
 /// One member, read and checked.
 struct Part {
-    spec: GroupedSpec,
+    /// Geometry of the splice family, whose members may differ in their heads.
+    spec: Option<GroupedSpec>,
     graph: Graph,
     weights: Weights,
     outputs: Vec<tracks::Output>,
     unread: Vec<String>,
+    /// What a signal network has besides.
+    signal: Option<Signal>,
 }
 
 /// A file whose container was read and whose family is known.
 struct Content {
     family: Family,
-    /// Otherwise the family is the likelier of SpliceAI and TranslationAI, and the user may say.
-    certain: bool,
+    /// Families that the file may also be of; the user may say.
+    others: &'static [Family],
     kind: Kind,
     /// Key of a nested checkpoint.
     key: Option<String>,
@@ -192,8 +171,13 @@ struct Content {
 
 enum Kind {
     Keras(spliceai::Description, Ledger),
-    Torch(Ledger),
+    /// With the `model_config`.
+    KerasProfile(String, Ledger),
+    Torch(Ledger, Option<Module>),
 }
+
+/// Families of PyTorch whose tensors have the same names and shapes (weight-files.md 3.3).
+const ALIKE: &[Family] = &[Family::BasePairNet, Family::ProCapNet, Family::BpNetLite];
 
 /// Whether the first bytes of a file are those of a container that is known.
 fn recognise(start: &[u8]) -> Result<()> {
@@ -212,30 +196,48 @@ fn open(file: FileBytes, options: &ImportOptions) -> Result<Content> {
                 .remedy("leave them out: a Keras file says everything itself"));
         }
         let keras = keras_h5::read(file.bytes)?;
+        note_conversions(&file.path, &keras.tensors);
+        let ledger = Ledger::new(keras.tensors);
+        if let Some(family) = keras_profile::family_of(&ledger) {
+            let kind = Kind::KerasProfile(keras.config, ledger);
+            return Ok(Content { family, others: &[], kind, key: None });
+        }
         let description = spliceai::Description::of(&Wiring::parse(&keras.config)?)?;
         let published = description.published_family();
         let family = published.unwrap_or_else(|| description.likely_family());
-        note_conversions(&file.path, &keras.tensors);
-        let kind = Kind::Keras(description, Ledger::new(keras.tensors));
-        return Ok(Content { family, certain: published.is_some(), kind, key: None });
+        let others: &[Family] = match published {
+            Some(_) => &[],
+            None => &[Family::SpliceAi, Family::TranslationAi],
+        };
+        return Ok(Content { family, others, kind: Kind::Keras(description, ledger), key: None });
     }
     let state = torch::read(&file.bytes, options.key.as_deref())?;
     note_conversions(&file.path, &state.tensors);
     let ledger = Ledger::new(state.tensors);
-    let family = if ledger.has(openspliceai::MARK) {
-        Family::OpenSpliceAi
+    let named = state.module.as_ref().and_then(bpnetlite::family_of);
+    let (family, others): (Family, &[Family]) = if let Some(family) = named {
+        (family, &[])
+    } else if ledger.has(openspliceai::MARK) {
+        (Family::OpenSpliceAi, &[])
     } else if ledger.has(pangolin::MARK) {
-        Family::Pangolin
+        (Family::Pangolin, &[])
+    } else if ledger.has(bpnetlite::JOINT_MARK) {
+        (Family::ChromBpNet, &[])
+    } else if ledger.has(bpnetlite::MARK) {
+        (Family::BpNetLite, ALIKE)
     } else {
         return Err(Error::new("the tensors are of no family that can be imported")
             .found(ledger.names())
             .expected(format!(
-                "{} (openspliceai) or {} (pangolin)",
+                "{} (openspliceai), {} (pangolin), {} (bpnet-lite, basepairnet, procapnet) or {} \
+                 (chrombpnet)",
                 openspliceai::MARK,
-                pangolin::MARK
+                pangolin::MARK,
+                bpnetlite::MARK,
+                bpnetlite::JOINT_MARK,
             )));
     };
-    Ok(Content { family, certain: true, kind: Kind::Torch(ledger), key: state.key })
+    Ok(Content { family, others, kind: Kind::Torch(ledger, state.module), key: state.key })
 }
 
 fn note_conversions(path: &Path, tensors: &[tensors::SourceTensor]) {
@@ -261,6 +263,12 @@ fn agree(choice: FamilyChoice, opened: &[(&Path, SourceFile, Content)]) -> Resul
                     .expected(format!("{family} as {whence}")));
             }
             Some(_) => {}
+            None if content.others == ALIKE => {
+                return Err(Error::new("the tensors do not tell which network they belong to")
+                    .at(path)
+                    .found("names and shapes that several families have")
+                    .remedy("say which: bpnet-lite, basepairnet or procapnet in place of auto"));
+            }
             None => agreed = Some((found, format!("in {}", source.name))),
         }
     }
@@ -275,14 +283,19 @@ impl ImportOptions {
                 Error::usage(format!("--heads has no meaning for {family}")).remedy("leave it out")
             );
         }
+        for (flag, given) in [("--window", self.window), ("--trimming", self.trimming)] {
+            if given.is_some() && !family.is_signal() {
+                return Err(Error::usage(format!("{flag} has no meaning for {family}"))
+                    .remedy("leave it out"));
+            }
+        }
         Ok(())
     }
 }
 
 impl Content {
     fn may_be(&self, family: Family) -> bool {
-        let keras = [Family::SpliceAi, Family::TranslationAi].contains(&family);
-        self.family == family || (!self.certain && keras)
+        self.family == family || self.others.contains(&family)
     }
 
     fn read(self, family: Family, head: Option<usize>, options: &ImportOptions) -> Result<Part> {
@@ -293,11 +306,21 @@ impl Content {
             (Kind::Keras(description, ledger), _) => {
                 spliceai::read(description, ledger, ["none", "acceptor", "donor"])
             }
-            (Kind::Torch(ledger), Family::Pangolin) => {
+            (Kind::KerasProfile(config, ledger), family) => {
+                if options.trimming.is_some() {
+                    return Err(Error::usage("--trimming is for PyTorch files")
+                        .remedy("leave it out: a Keras file says it itself"));
+                }
+                keras_profile::read(&config, ledger, family, options)
+            }
+            (Kind::Torch(ledger, module), family) if family.is_signal() => {
+                bpnetlite::read(ledger, module.as_ref(), family, options)
+            }
+            (Kind::Torch(ledger, _), Family::Pangolin) => {
                 let head = head.expect("heads were found for every Pangolin file");
                 pangolin::read(ledger, head, options)
             }
-            (Kind::Torch(ledger), _) => openspliceai::read(ledger, options),
+            (Kind::Torch(ledger, _), _) => openspliceai::read(ledger, options),
         }
     }
 }
@@ -308,7 +331,7 @@ impl tracks::Output {
             name: self.name.clone(),
             unit: self.unit.to_string(),
             description: self.description.clone(),
-            strand: TrackStrand::Read,
+            strand: self.strand,
             default: self.default,
             sources: vec![source],
         }
@@ -358,6 +381,28 @@ fn empty(
 }
 
 impl Model {
+    /// Adds the window and the scalars of a member.
+    fn add_signal(&mut self, member: usize, signal: Signal) -> Result<()> {
+        if member > 0 && self.window != Some(signal.window) {
+            return Err(Error::new("the members of an ensemble must have one window")
+                .found(format!("{:?}", signal.window))
+                .expected(format!("{:?}", self.window)));
+        }
+        self.window = Some(signal.window);
+        self.profiles = signal.profiles;
+        for (channel, (name, description)) in signal.scalars.into_iter().enumerate() {
+            let source = Source { member, channel };
+            match self.scalars.iter_mut().find(|scalar| scalar.name == name) {
+                Some(scalar) => scalar.sources.push(source),
+                None => {
+                    let (unit, sources) = ("ln(count)".to_string(), vec![source]);
+                    self.scalars.push(Scalar { name, unit, description, sources });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn add_member(&mut self, file: &str, graph: Graph, weights: Weights) {
         let network = self.networks.iter().position(|known| *known == graph);
         let network = network.unwrap_or_else(|| {
@@ -365,7 +410,7 @@ impl Model {
             self.networks.len() - 1
         });
         // Pangolin's names end in `.3` or `.v2`, which belong to the name.
-        let stem = [".h5", ".hdf5", ".keras", ".pt", ".pth"]
+        let stem = [".h5", ".hdf5", ".keras", ".pt", ".pth", ".torch", ".model"]
             .iter()
             .find_map(|ending| file.strip_suffix(ending))
             .unwrap_or(file);
@@ -376,13 +421,18 @@ impl Model {
     }
 }
 
-/// Width, depth, reach and classes of a network for a message.
-fn describe(spec: &GroupedSpec, graph: &Graph) -> String {
+/// Width, depth, reach and outputs of a network for a message.
+fn describe(graph: &Graph) -> String {
     let reach = graph.reach();
+    let convolutions = graph.nodes().iter().filter(|node| matches!(node.op, Op::Conv { .. }));
     format!(
-        "{} channels, {} units, reach {} and {}, {} classes",
-        spec.channels,
-        spec.groups.iter().map(Vec::len).sum::<usize>(),
+        "{} channels, {} convolutions, reach {} and {}, {} outputs",
+        graph
+            .nodes()
+            .iter()
+            .position(|node| node.name == "stem")
+            .map_or(0, |id| graph.channels(id)),
+        convolutions.count(),
         reach.left,
         reach.right,
         graph.output_channels()

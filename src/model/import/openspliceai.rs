@@ -30,9 +30,10 @@ pub(super) fn read(mut ledger: Ledger, options: &ImportOptions) -> Result<Part> 
     Ok(Part {
         outputs: class_outputs(classes, Some(["none", "acceptor", "donor"])),
         unread: ledger.finish()?,
-        spec,
+        spec: Some(spec),
         graph,
         weights,
+        signal: None,
     })
 }
 

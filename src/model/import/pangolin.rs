@@ -6,6 +6,7 @@ use super::tracks::Output as TrackOutput;
 use super::trunk::{self, Modules, Output, Unstored};
 use super::{ImportOptions, Part};
 use crate::error::{Error, Result};
+use crate::model::TrackStrand;
 use crate::network::Activation;
 
 /// Epsilon of the family (networks.md 2).
@@ -41,7 +42,14 @@ pub(super) fn read(mut ledger: Ledger, head: usize, options: &ImportOptions) -> 
     let output = if reads_usage(head) { Output::Sigmoid } else { Output::Softmax };
     let graph = trunk::network(&spec, head_classes(head), output)?;
     let weights = ledger.fill(&graph, &layers, Layout::Torch)?;
-    Ok(Part { outputs: vec![track(head)], unread: ledger.finish()?, spec, graph, weights })
+    Ok(Part {
+        outputs: vec![track(head)],
+        unread: ledger.finish()?,
+        spec: Some(spec),
+        graph,
+        weights,
+        signal: None,
+    })
 }
 
 fn reads_usage(head: usize) -> bool {
@@ -66,6 +74,7 @@ fn track(head: usize) -> TrackOutput {
             description: format!(
                 "Fraction of transcripts that use a splice site here, in {tissue}"
             ),
+            strand: TrackStrand::Read,
             default: true,
             channel: 0,
             rank: head,
@@ -75,6 +84,7 @@ fn track(head: usize) -> TrackOutput {
             name: tissue.to_string(),
             unit: SITE_UNIT,
             description: format!("P(splice): probability of a splice site, in {tissue}"),
+            strand: TrackStrand::Read,
             default: true,
             channel: 1,
             rank: head,

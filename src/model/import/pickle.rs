@@ -23,6 +23,17 @@ pub(super) enum Object {
     Label(Label),
     Storage(Box<Storage>),
     Tensor(Box<TensorView>),
+    Record(Record),
+}
+
+/// An object of a class from a closed list: a label and a dict, never an object that does anything
+/// (weight-files.md 3.2).
+#[derive(Debug)]
+pub(super) struct Record {
+    /// Module and name of the class.
+    pub class: &'static str,
+    /// The dict of its attributes.
+    pub state: Option<Id>,
 }
 
 /// Keys and values in file order.
@@ -40,6 +51,8 @@ pub(super) enum Label {
     RebuildTensor,
     RebuildParameter,
     Storage(Element),
+    Set,
+    Class(&'static str),
 }
 
 /// Type of the numbers of a storage.
@@ -105,6 +118,17 @@ impl Pickle {
     /// The value that was pickled.
     pub fn root(&self) -> &Object {
         &self.objects[self.root]
+    }
+
+    /// The index of the value that was pickled.
+    pub fn root_id(&self) -> Id {
+        self.root
+    }
+
+    /// The value of a key of a dict.
+    pub fn entry<'a>(&'a self, dict: &'a Dict, name: &str) -> Option<&'a Object> {
+        let named = |key: Id| matches!(self.get(key), Object::Text(text) if text == name);
+        dict.entries.iter().rev().find(|&&(key, _)| named(key)).map(|&(_, value)| self.get(value))
     }
 
     /// The object at an index that another object holds.

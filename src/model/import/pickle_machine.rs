@@ -1,8 +1,8 @@
-//! The stack machine that reads a pickle: the operations that a `state_dict` needs and no others
-//! (weight-files.md 3). Globals are labels from a closed list; nothing is looked up, nothing is
+//! The stack machine that reads a pickle: the operations that a `state_dict` and the whole objects
+//! of known networks need, and no others (weight-files.md 3). Globals are labels from a closed list; nothing is looked up, nothing is
 //! called.
 
-use super::pickle::{Dict, Element, Id, Label, Object, Storage, TensorView};
+use super::pickle::{Dict, Element, Id, Label, Object, Record, Storage, TensorView};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 
@@ -40,9 +40,30 @@ fn label(module: &str, name: &str) -> Result<Label> {
         ("torch", "LongStorage") => Label::Storage(Element::I64),
         ("torch", "IntStorage") => Label::Storage(Element::I32),
         ("torch", "BoolStorage") => Label::Storage(Element::Bool),
-        _ => return Err(refuse_label(&format!("{module} {name}"))),
+        ("__builtin__" | "builtins", "set") => Label::Set,
+        _ => {
+            let full = format!("{module} {name}");
+            let known = CLASSES.into_iter().find(|class| *class == full);
+            Label::Class(known.ok_or_else(|| refuse_label(&full))?)
+        }
     })
 }
+
+/// The classes of the networks that are saved as whole objects, and of their parts
+/// (weight-files.md 3.2).
+const CLASSES: [&str; 11] = [
+    "bpnetlite.bpnet BPNet",
+    "bpnetlite.bpnet BasePairNet",
+    "bpnetlite.chrombpnet ChromBPNet",
+    "bpnetlite.chrombpnet _Exp",
+    "bpnetlite.chrombpnet _Log",
+    "bpnetlite.logging Logger",
+    "BPNet_strand_merged_umap Model",
+    "torch.nn.modules.conv Conv1d",
+    "torch.nn.modules.linear Linear",
+    "torch.nn.modules.activation ReLU",
+    "torch.nn.modules.container ModuleList",
+];
 
 /// The state of the interpreter.
 #[derive(Default)]
@@ -220,8 +241,21 @@ impl<'a> Machine<'a> {
                 let storage = self.storage(id)?;
                 self.push(Object::Storage(Box::new(storage)), &[])
             }
-            // NEWOBJ and its relatives make objects of classes
-            b'i' | b'o' | 0x81 | 0x92 => Err(refuse_label("an object of a Python class")),
+            // NEWOBJ: a record of a known class
+            0x81 => {
+                let arguments = self.pop()?;
+                let class = self.pop()?;
+                match (&self.objects[class], &self.objects[arguments]) {
+                    (&Object::Label(Label::Class(class)), Object::Tuple(none))
+                        if none.is_empty() =>
+                    {
+                        self.push(Object::Record(Record { class, state: None }), &[])
+                    }
+                    _ => Err(refuse_label("an object of a Python class")),
+                }
+            }
+            // the relatives of NEWOBJ
+            b'i' | b'o' | 0x92 => Err(refuse_label("an object of a Python class")),
             _ => Err(Error::new("the pickle holds an operation that plain tensors do not need")
                 .found(format!("operation {operation:#04x} at byte {start}"))
                 .remedy("save a state_dict with torch.save and import that")),
@@ -375,7 +409,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The three calls that a state_dict makes, as data.
+    /// The calls that saved networks make, as data.
     fn reduce(&mut self) -> Result<()> {
         let arguments = self.pop()?;
         let callee = self.pop()?;
@@ -386,6 +420,7 @@ impl<'a> Machine<'a> {
             (Object::Label(Label::OrderedDict), []) => {
                 Object::Dict(Dict { ordered: true, ..Dict::default() })
             }
+            (Object::Label(Label::Set), [] | [_]) => Object::None,
             (Object::Label(Label::RebuildTensor), [storage, offset, shape, strides, ..])
                 if (6..=7).contains(&arguments.len()) =>
             {
@@ -402,12 +437,18 @@ impl<'a> Machine<'a> {
         self.push(object, &[])
     }
 
-    /// Attributes of an `OrderedDict` (`_metadata`): taken off and left unused.
+    /// Attributes of an `OrderedDict` (`_metadata`): taken off and left unused. Those of a record:
+    /// kept.
     fn build(&mut self) -> Result<()> {
         let state = self.pop()?;
         let target = self.top()?;
         match (&self.objects[target], &self.objects[state]) {
             (Object::Dict(Dict { ordered: true, .. }), Object::Dict(_)) => Ok(()),
+            (&Object::Record(Record { class, state: None }), Object::Dict(_)) => {
+                self.deepen(target, &[state])?;
+                self.objects[target] = Object::Record(Record { class, state: Some(state) });
+                Ok(())
+            }
             _ => Err(refuse_label("an object with a state of its own")),
         }
     }

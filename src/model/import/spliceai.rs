@@ -63,8 +63,9 @@ pub(super) fn read(
     Ok(Part {
         outputs: class_outputs(recognised.classes, names),
         unread: ledger.finish()?,
-        spec: recognised.spec,
+        spec: Some(recognised.spec),
         graph,
         weights,
+        signal: None,
     })
 }

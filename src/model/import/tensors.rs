@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::model::validate::{check_values, list, variance_epsilons};
 use crate::model::{Tensor, Weights};
 use crate::network::Graph;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A tensor as its file names and lays it out.
 #[derive(Debug, Clone)]
@@ -136,6 +136,31 @@ impl Ledger {
             weights.insert(parameter.name, Tensor { shape: parameter.shape, values });
         }
         Ok(weights)
+    }
+
+    /// Takes the weights of a dense layer for those of a convolution with one tap.
+    ///
+    /// # Errors
+    /// They are there and have other than two axes.
+    pub fn dense(&mut self, name: &str, layout: Layout) -> Result<()> {
+        let Some(tensor) = self.tensors.get_mut(name) else { return Ok(()) };
+        if tensor.shape.len() != 2 {
+            return Err(Error::new(format!("tensor {name} has the wrong shape"))
+                .found(format!("{:?}", tensor.shape))
+                .expected("2 axes, as those of a dense layer"));
+        }
+        match layout {
+            Layout::Keras => tensor.shape.insert(0, 1),
+            Layout::Torch => tensor.shape.push(1),
+        }
+        Ok(())
+    }
+
+    /// The layers that have tensors, as the part of the name before the last separator.
+    pub fn layers(&self) -> BTreeSet<String> {
+        let layer =
+            |name: &String| name.rsplit_once(['/', '.']).map(|(layer, _)| layer.to_string());
+        self.tensors.keys().filter_map(layer).collect()
     }
 
     /// Sets a known tensor aside that the network never reads; it must have this shape.

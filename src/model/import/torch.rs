@@ -1,6 +1,7 @@
 //! Tensors of a PyTorch checkpoint: the archive and the pickle in it, put together.
 
-use super::pickle::{Dict, Element, Object, Pickle, TensorView};
+use super::module::Module;
+use super::pickle::{Dict, Element, Id, Object, Pickle, TensorView};
 use super::tensors::SourceTensor;
 use super::torch_zip::Archive;
 use crate::error::{Error, Result};
@@ -16,6 +17,8 @@ const SAVE_AGAIN: &str =
 #[derive(Debug)]
 pub(super) struct State {
     pub tensors: Vec<SourceTensor>,
+    /// What else a network says that was saved as a whole object.
+    pub module: Option<Module>,
     /// Where in a nested checkpoint they were.
     pub key: Option<String>,
 }
@@ -29,7 +32,7 @@ fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
-/// Reads a `state_dict`, or the one at `key` of a dict that holds others.
+/// Reads a `state_dict`, the one at `key` of a dict that holds others, or a whole network.
 ///
 /// # Errors
 /// An old or foreign layout, code instead of data, or a tensor that its storage cannot hold.
@@ -59,17 +62,20 @@ pub(super) fn read(bytes: &[u8], key: Option<&str>) -> Result<State> {
         }
     };
     let pickle = Pickle::parse(entry("data.pkl").unwrap_or_default())?;
-    let (dict, key) = choose(&pickle, key)?;
+    let (module, entries, key) = match Module::of(&pickle)? {
+        Some((module, entries)) => (Some(module), entries, None),
+        None => {
+            let (dict, key) = choose(&pickle, key)?;
+            (None, named_tensors(&pickle, dict)?, key)
+        }
+    };
     // Each number takes at least a byte of the file, unless tensors share their storage; those of
     // a network do not, and a small file must not ask for much memory.
     let mut budget = bytes.len();
-    let mut tensors: Vec<SourceTensor> = Vec::with_capacity(dict.entries.len());
+    let mut tensors: Vec<SourceTensor> = Vec::with_capacity(entries.len());
     let mut names = BTreeSet::new();
-    for &(name, value) in &dict.entries {
-        let (Object::Text(name), Object::Tensor(view)) = (pickle.get(name), pickle.get(value))
-        else {
-            return Err(not_a_state());
-        };
+    for (name, value) in &entries {
+        let Object::Tensor(view) = pickle.get(*value) else { return Err(not_a_state()) };
         if !names.insert(name) {
             return Err(Error::new(format!("tensor {name} occurs twice")));
         }
@@ -78,7 +84,16 @@ pub(super) fn read(bytes: &[u8], key: Option<&str>) -> Result<State> {
         tensors.push(tensor);
     }
     strip_wrapper(&mut tensors);
-    Ok(State { tensors, key })
+    Ok(State { tensors, module, key })
+}
+
+/// The entries of a `state_dict`.
+fn named_tensors(pickle: &Pickle, dict: &Dict) -> Result<Vec<(String, Id)>> {
+    let entry = |&(name, value): &(Id, Id)| match pickle.get(name) {
+        Object::Text(name) => Ok((name.clone(), value)),
+        _ => Err(not_a_state()),
+    };
+    dict.entries.iter().map(entry).collect()
 }
 
 /// What wrappers around a network put before the name of every tensor in it: `DataParallel` and

@@ -1,11 +1,14 @@
 //! What the channels of the families are called.
 
+use crate::model::TrackStrand;
+
 /// One output of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Output {
     pub name: String,
     pub unit: &'static str,
     pub description: String,
+    pub strand: TrackStrand,
     pub default: bool,
     /// Channel of the member's network.
     pub channel: usize,
@@ -29,6 +32,7 @@ pub(super) fn class_outputs(classes: usize, names: Option<[&str; 3]>) -> Vec<Out
             },
             name,
             unit: "probability",
+            strand: TrackStrand::Read,
             default: names.is_none() || channel > 0,
             channel,
             rank: channel,
