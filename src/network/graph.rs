@@ -212,7 +212,10 @@ impl GraphBuilder {
     /// See [`Graph::from_nodes`].
     pub fn add(&mut self, name: impl Into<String>, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
         let looks = matches!(op, Op::Conv { kernel, .. } if kernel > 1);
-        let op = if looks { op.padded(self.padding) } else { op };
+        let op = match looks && !self.padding.is_none() {
+            true => op.padded(self.padding),
+            false => op,
+        };
         self.push(Node { name: name.into(), op, inputs: inputs.to_vec() })
     }
 

@@ -165,16 +165,20 @@ impl Graph {
         mut whole: impl FnMut(NodeId, Span) -> Span,
     ) -> Vec<Span> {
         let domain = |node: NodeId| domains.get(node).copied().unwrap_or(Span::EVERYWHERE);
+        // without what only padded convolutions read, beyond the ends of their input
+        let mut computed = needed.clone();
         for (id, node) in self.nodes().iter().enumerate().rev() {
-            let inside = needed[id].intersect(domain(id));
             let reach = node.op.reach();
-            let wanted = whole(id, inside).widen(reach.left, reach.right);
+            let wanted = whole(id, computed[id]).widen(reach.left, reach.right);
+            let padded = matches!(node.op, Op::Conv { padding: Padding::Zero, .. });
             for &input in &node.inputs {
-                let wanted = match node.op.pools() && !inside.is_empty() {
+                let wanted = match node.op.pools() && !wanted.is_empty() {
                     true => domain(input),
                     false => wanted,
                 };
                 needed[input] = needed[input].hull(wanted);
+                let inside = if padded { wanted.intersect(domain(input)) } else { wanted };
+                computed[input] = computed[input].hull(inside);
             }
         }
         needed

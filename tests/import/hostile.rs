@@ -37,9 +37,9 @@ fn hostile_pickles_are_refused_with_the_reason() {
             }),
         ),
         (
-            "found bpnetlite.bpnet BPNet",
+            "found bpnetlite.bpnet Other",
             build(&|p| {
-                p.global("bpnetlite.bpnet", "BPNet").op(b')').op(0x81).op(b'}').op(b'b').op(b'.');
+                p.global("bpnetlite.bpnet", "Other").op(b')').op(0x81).op(b'}').op(b'b').op(b'.');
             }),
         ),
         (
