@@ -210,7 +210,7 @@ impl Genome {
 
 fn region(contig: usize, start: u64, end: u64) -> Region {
     let interval = Interval { contig: ContigId(contig), start, end };
-    Region { interval, name: None, strand: None, origin: Origin::Request }
+    Region { interval, name: None, strand: None, summit: None, origin: Origin::Request }
 }
 
 fn request(regions: Vec<Region>, output: &Path) -> Request {

@@ -5,9 +5,17 @@
 
 use atrous::engine::cpu::Isa;
 use atrous::engine::{CpuEngine, Engine, Job, Oracle, Values, Wanted};
+use atrous::genome::regions::{RegionOptions, read_bed};
 use atrous::genome::sequence::reverse_complement;
+use atrous::genome::{Reference, Resolver};
+use atrous::job::Progress;
 use atrous::model::import::{Family, FamilyChoice, ImportOptions, import};
 use atrous::model::{Model, file};
+use atrous::predict::{
+    OutputKind, RcAverage, Readout, Request, WindowAt, Windowed, predict_windows,
+};
+use atrous::track::Style;
+use atrous::track::number::Rounding;
 use std::path::{Path, PathBuf};
 
 /// A golden, its weight file, the family to name for it, and what its file does not say.
@@ -200,4 +208,136 @@ fn a_state_that_fits_several_families_needs_a_name() {
     assert_eq!(named.window.unwrap().output, 1000);
     let error = only(Family::Pangolin).unwrap_err().to_string();
     assert!(error.contains("another family"), "{error}");
+}
+
+/// The regions of the golden windows that are the genome's own, as a BED file.
+fn golden_regions(folder: &Path) -> String {
+    let table = std::fs::read_to_string(folder.join("inputs/windows.tsv")).unwrap();
+    let rows = table.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
+    let own = rows.filter(|row| row[5] == ".");
+    own.map(|row| format!("{}\t{}\t{}\t{}\n", row[2], row[3], row[4], row[1])).collect()
+}
+
+/// What `predict` writes for windows around the golden regions: values by window and position, and
+/// the log counts of the table.
+fn predicted(
+    folder: &Path,
+    model: &Model,
+    kind: OutputKind,
+    rc: RcAverage,
+) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let genome = folder.join("../../data/yeast/genome.fa.gz");
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    std::fs::write(at("regions.bed"), golden_regions(folder)).unwrap();
+    let mut reference = Reference::open(&genome).unwrap();
+    let resolver = Resolver::new(reference.contigs(), None).unwrap();
+    let regions = read_bed(&at("regions.bed"), &resolver, &RegionOptions::default()).unwrap();
+    let tracks = model.select_tracks(&[], None).unwrap();
+    let readout = Readout::new(model, &tracks, kind, rc).unwrap();
+    let engine = CpuEngine::new(model, readout.wanted().clone(), Isa::best()).unwrap();
+    let request = Request {
+        output: Some(at("out.bedGraph")),
+        table: Some(at("out.tsv")),
+        style: Style { rounding: Rounding::new(7).unwrap(), ..Style::default() },
+        threads: 2,
+        ..Request::new(regions.list, readout.tracks().to_vec())
+    };
+    let contigs = reference.contigs().clone();
+    let mut windowed = Windowed::new(model, WindowAt::Region, readout, vec![], &contigs).unwrap();
+    let progress = Progress::silent();
+    predict_windows(&mut reference, &engine, &request, &mut windowed, &progress).unwrap();
+    let table = std::fs::read_to_string(at("out.tsv")).unwrap();
+    let mut spans = vec![];
+    let mut counts = vec![];
+    for line in table.lines().skip(1) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let number = |i: usize| fields[i].parse::<u64>().unwrap();
+        spans.push((fields[0].to_string(), number(1), number(2)));
+        counts.push(fields.last().unwrap().parse().unwrap());
+    }
+    let mut values = vec![vec![]; spans.len()];
+    let text = std::fs::read_to_string(at("out.bedGraph")).unwrap();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [start, end] = [1, 2].map(|i: usize| fields[i].parse::<u64>().unwrap());
+        let inside = |(contig, from, to): &(String, u64, u64)| {
+            contig == fields[0] && *from <= start && end <= *to
+        };
+        let row = spans.iter().position(inside).unwrap();
+        let value: f64 = fields[3].parse().unwrap();
+        values[row].extend((start..end).map(|_| value));
+    }
+    (values, counts)
+}
+
+#[test]
+fn windows_around_regions_are_written_as_the_published_programs_give_them() {
+    let Some(folder) = shared() else { return };
+    if !folder.join("../../data/yeast/genome.fa.gz").is_file() {
+        return println!("skipped: no genome");
+    }
+    for (name, ending) in [
+        ("chrombpnet/chrombpnet_128x8", "h5"),
+        ("bpnetlite/bpnet_64x8_s1", "torch"),
+        ("bpnetlite/bpnet_16x9_s1_trim557", "torch"),
+    ] {
+        let weights = [folder.join(format!("{name}.{ending}"))];
+        let model = import(FamilyChoice::Auto, &weights, &ImportOptions::default()).unwrap();
+        let golden = folder.join(format!("{name}.float64.npz"));
+        for (kind, rc, track, count) in [
+            (OutputKind::Track, RcAverage::None, "track", "logcounts"),
+            (OutputKind::Logits, RcAverage::None, "logits", "logcounts"),
+            (OutputKind::Track, RcAverage::Logits, "rcavg_track", "rcavg_logcounts"),
+            (OutputKind::Logits, RcAverage::Logits, "rcavg_logits", "rcavg_logcounts"),
+        ] {
+            let (values, counts) = predicted(&folder, &model, kind, rc);
+            let (_, expected) = array(&golden, track).unwrap();
+            let (_, expected_counts) = array(&golden, count).unwrap();
+            let largest = expected.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+            assert_eq!(values.len(), 7);
+            for (row, values) in values.iter().enumerate() {
+                let expected = &expected[row * 1000..][..1000];
+                assert_eq!(values.len(), expected.len());
+                for (got, want) in values.iter().zip(expected) {
+                    assert!((got - want).abs() < 1e-4 * largest, "{name} {track}: {got} {want}");
+                }
+                let near = 1e-5 * expected_counts[row].max(1.0);
+                assert!((counts[row] - expected_counts[row]).abs() < near, "{name} {count}");
+            }
+        }
+    }
+}
+
+#[test]
+fn long_tiles_give_the_logits_of_the_windows() {
+    let Some(folder) = shared() else { return };
+    let weights = |name: &str| [folder.join(name)];
+    let read =
+        |name: &str| import(FamilyChoice::Auto, &weights(name), &ImportOptions::default()).unwrap();
+    let letters = &windows(&folder)[0].0;
+    for name in ["chrombpnet/chrombpnet_128x8_nobias.h5", "bpnetlite/bpnet_64x8_s1.torch"] {
+        let model = read(name);
+        let long = model.without_window().unwrap();
+        let tracks = model.select_tracks(&[], None).unwrap();
+        let run = |model: &Model| {
+            let engine = CpuEngine::new(model, &tracks, Isa::best()).unwrap();
+            let reach = engine.reach();
+            let (left, right) = (reach.left as i64, reach.right as i64);
+            // blocks may want letters beyond the window, which no output sees
+            let letter = |position: i64| {
+                let index = usize::try_from(position + 557).ok();
+                index.and_then(|index| letters.get(index)).copied().unwrap_or(b'N')
+            };
+            let letters = (-left..1000 + right).map(letter).collect();
+            engine.run(&[Job::new(0, 1000, letters)], &|_| Ok(())).unwrap().remove(0).tracks
+        };
+        let (windowed, long) = (run(&model), run(&long));
+        for (a, b) in windowed.iter().flatten().zip(long.iter().flatten()) {
+            assert!((a - b).abs() < 1e-4, "{name}: {a} {b}");
+        }
+    }
+    // zero padding of hidden layers reaches the outputs of this one
+    let error = read("bpnetlite/bpnet_16x9_s1_trim557.torch").without_window().unwrap_err();
+    assert!(error.to_string().contains("see the ends of its window"), "{error}");
 }

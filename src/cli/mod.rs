@@ -15,6 +15,7 @@ mod mutate;
 mod predict;
 mod pwm;
 mod score;
+mod windows;
 
 use clap::{Parser, Subcommand};
 

@@ -2,7 +2,9 @@
 
 use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count};
 use super::engine::{EngineArgs, measured};
+use super::windows::WindowArgs;
 use anyhow::Result;
+use atrous::engine::Wanted;
 use atrous::genome::regions::{RegionOptions, Regions, whole_contigs, whole_reference};
 use atrous::genome::regions::{parse_region, read_bed};
 use atrous::genome::{Contigs, Resolver};
@@ -10,7 +12,7 @@ use atrous::job::distinct::refuse_shared;
 use atrous::job::output::append;
 use atrous::job::progress::rate;
 use atrous::job::{OutputFile, Summary, signal};
-use atrous::predict::{Report, Request, Strands, predict};
+use atrous::predict::{Report, Request, Strands, predict, predict_windows};
 use atrous::track::Style;
 use atrous::track::number::Rounding;
 use atrous::{Error, Result as Checked};
@@ -32,6 +34,8 @@ pub struct PredictArgs {
     regions: RegionArgs,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    windows: WindowArgs,
     #[command(flatten)]
     engine: EngineArgs,
     /// Bases per tile; memory grows with it, results never depend on it.
@@ -82,7 +86,8 @@ struct OutputArgs {
     /// on stdout. Several tracks or strands go to STEM.TRACK.STRAND.bedGraph[.gz] or .bw.
     #[arg(short, long, value_name = "FILE", required_unless_present = "table")]
     output: Option<PathBuf>,
-    /// One row per region: name, mean, maximum, its position and sum of each track.
+    /// One row per region: name, mean, maximum, its position and sum of each track; log counts where
+    /// windows lie around regions.
     #[arg(long, value_name = "FILE.tsv[.gz]")]
     table: Option<PathBuf>,
     /// Tracks to compute, by name; default: those that the model marks.
@@ -106,6 +111,8 @@ Examples:
   atrous predict -m model.safetensors -r hg38.fa.gz --region chr1:65,001-70,500 -o - --track donor
   atrous predict -m model.safetensors -r genome.fa --strand both -o both.bw
   atrous predict -m model.safetensors -r hg38.fa.gz --regions genes.bed --strand bed --table genes.tsv
+  atrous predict -m folds.safetensors -r hg38.fa.gz --regions peaks.narrowPeak --window-at summit \
+    -o accessibility.bw --table counts.tsv
 
 Region strings are 1-based inclusive; BED and bedGraph are 0-based half-open.";
 
@@ -115,10 +122,17 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let threads = args.run.start_threads()?;
     signal::install()?;
     let chosen = args.model.load(&args.output.track)?;
+    let chosen = args.windows.adapt(chosen, args.model.member.as_deref())?;
+    let readout = args.windows.readout(&chosen)?;
     let mut request = args.request(&chosen, threads);
+    if let Some(readout) = &readout {
+        request.tracks = readout.tracks().to_vec();
+    }
     args.refuse_shared_outputs(&request)?;
     let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
-    let engine = args.engine.build(&chosen.model, &chosen.tracks)?;
+    let wanted = readout.as_ref().map(|readout| readout.wanted().clone());
+    let wanted = wanted.unwrap_or_else(|| Wanted::from(&chosen.tracks));
+    let engine = args.engine.build(&chosen.model, wanted)?;
     let (mut reference, resolver) = args.reference.open()?;
     let regions = args.regions.read(&resolver)?;
     let skipped = skipped_by_reason(&regions);
@@ -135,7 +149,14 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         count(threads as u64, "thread"),
     );
     request.regions = regions.list;
-    let report = predict(&mut reference, engine.as_ref(), &request, &args.run.progress())?;
+    let (engine, progress) = (engine.as_ref(), args.run.progress());
+    let report = match readout {
+        None => predict(&mut reference, engine, &request, &progress)?,
+        Some(readout) => {
+            let mut windowed = args.windows.windowed(&chosen.model, readout, &resolver)?;
+            predict_windows(&mut reference, engine, &request, &mut windowed, &progress)?
+        }
+    };
 
     let mut record = Summary {
         sample: args.run.sample(request.output.as_deref().or(request.table.as_deref())),
@@ -147,7 +168,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         skipped,
         ..Summary::new()
     };
-    record.settings.extend(measured(engine.as_ref()));
+    record.settings.extend(measured(engine));
     take_report(&mut record, report, reference.contigs());
     record.measure(start);
     say(&record);
@@ -172,7 +193,12 @@ impl PredictArgs {
             tile: self.tile.map(NonZeroU64::get),
             threads,
             resume: self.output.resume,
-            identity: self.model.identity(chosen),
+            identity: self
+                .model
+                .identity(chosen)
+                .into_iter()
+                .chain(self.windows.identity())
+                .collect(),
             ..Request::new(Vec::new(), chosen.tracks.clone())
         }
     }
@@ -192,6 +218,7 @@ impl PredictArgs {
             .chain(&self.reference.aliases)
             .chain(&self.regions.regions)
             .map(PathBuf::as_path)
+            .chain(self.windows.control_files())
             .collect();
         refuse_shared(&outputs.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &inputs)
     }

@@ -55,6 +55,7 @@ impl BedFile {
                 interval: Interval { contig: ContigId(index), start: row.start, end: row.end },
                 name: row.name.map(str::to_owned),
                 strand: row.strand,
+                summit: row.summit,
                 origin: Origin::Line { file: path.clone(), line },
             });
         }
@@ -145,6 +146,7 @@ struct Row<'a> {
     end: u64,
     name: Option<&'a str>,
     strand: Option<Strand>,
+    summit: Option<u64>,
 }
 
 /// Reads lines one by one; the first one decides the separator.
@@ -196,6 +198,7 @@ impl Parser {
             end,
             name: columns.get(3).copied().filter(|name| !matches!(*name, "" | ".")),
             strand: columns.get(5).copied().map_or(Ok(None), strand)?,
+            summit: summit(&columns, start, end),
         })
     }
 
@@ -253,6 +256,13 @@ fn strand(text: &str) -> Result<Option<Strand>> {
             .expected("`+`, `-` or `.`")
             .remedy("correct it, or leave out the columns from 6 on: `cut -f1-5 IN > OUT`")),
     }
+}
+
+/// The summit of a narrowPeak line, which has ten columns: an offset from its start, -1 for none
+/// (formats.md 4). In other files the tenth column is text of any kind.
+fn summit(columns: &[&str], start: u64, end: u64) -> Option<u64> {
+    let offset: u64 = if columns.len() == 10 { columns[9].parse().ok()? } else { return None };
+    start.checked_add(offset).filter(|&summit| summit < end)
 }
 
 /// The blocks of a BED12 line: as many sizes and starts as it says, from its start to its end,

@@ -57,6 +57,7 @@ pub fn parse_region(text: &str, resolver: &Resolver) -> Result<Region> {
         interval: Interval { contig, start: first - 1, end: last.min(length) },
         name: Some(text.to_owned()),
         strand: None,
+        summit: None,
         origin: Origin::Request,
     })
 }

@@ -18,6 +18,8 @@ pub struct Region {
     pub name: Option<String>,
     /// Column 6 of a BED line when it is `+` or `-`.
     pub strand: Option<Strand>,
+    /// Base of the summit (0-based), from column 10 of a narrowPeak line.
+    pub summit: Option<u64>,
     /// Who asked for it, for messages.
     pub origin: Origin,
 }
@@ -137,7 +139,8 @@ impl Regions {
         if interval.is_empty() {
             self.skipped.push(Skip { reason: SkipReason::Empty, contig: name.into(), origin });
         } else {
-            self.list.push(Region { interval, name: Some(name.into()), strand: None, origin });
+            let name = Some(name.into());
+            self.list.push(Region { interval, name, strand: None, summit: None, origin });
         }
     }
 }

@@ -13,9 +13,10 @@ mod select;
 pub(crate) mod testing;
 mod validate;
 
+use crate::error::{Error, Result};
 use crate::network::{Graph, Reach, Span};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use file::Loaded;
 pub use scheme::Scheme;
@@ -218,6 +219,36 @@ impl Model {
             left: outputs.start.unsigned_abs(),
             right: (window.span().end - outputs.end).unsigned_abs(),
         })
+    }
+
+    /// The same model for stretches of any length, without scalars and profiles: its tracks are
+    /// those of the windows where these leave out as much on each side as the networks reach.
+    ///
+    /// # Errors
+    /// No window, one that the outputs see the ends of, or control tracks (usage).
+    pub fn without_window(&self) -> Result<Self> {
+        let networks: Vec<Graph> =
+            self.networks.iter().map(Graph::without_window).collect::<Result<_>>()?;
+        let reach = networks.iter().map(Graph::reach).fold(Reach::default(), Reach::hull);
+        let flanks = self.flanks();
+        if self.window.is_none() || reach.left > flanks.left || reach.right > flanks.right {
+            return Err(Error::usage("the outputs of the model see the ends of its window")
+                .found(format!("a reach of {} and {} bases", reach.left, reach.right))
+                .expected(format!("at most {} and {}", flanks.left, flanks.right))
+                .remedy("run it in its windows"));
+        }
+        let mut model = self.clone();
+        for member in &mut model.members {
+            let needed: BTreeSet<String> =
+                networks[member.network].parameters().into_iter().map(|p| p.name).collect();
+            member.weights.retain(|name, _| needed.contains(name));
+        }
+        model.networks = networks;
+        model.window = None;
+        model.scalars.clear();
+        model.profiles.clear();
+        model.validate()?;
+        Ok(model)
     }
 
     /// Tracks that the model reads beside the sequence.

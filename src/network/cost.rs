@@ -9,8 +9,12 @@ impl Graph {
         self.parameters().iter().map(|p| p.shape.iter().map(|&n| n as u64).product::<u64>()).sum()
     }
 
-    /// Floating-point operations of one node per position; a multiply-add counts as two.
+    /// Floating-point operations of one node per position; a multiply-add counts as two. Those of
+    /// scalars, which a window has once, are not counted.
     pub fn node_flops(&self, node: NodeId) -> u64 {
+        if self.is_scalar(node) {
+            return 0;
+        }
         self.nodes()[node].op.flops_per_position(self.input_channels(node))
     }
 

@@ -319,6 +319,15 @@ impl GraphBuilder {
         Graph::from_nodes(kept.collect())
     }
 
+    /// The same with a node in the place of the last one; later nodes are left out.
+    ///
+    /// # Errors
+    /// See [`Graph::from_nodes`].
+    pub fn finish_used_to(mut self, output: NodeId) -> Result<Graph> {
+        self.nodes.truncate(output + 1);
+        self.finish_used()
+    }
+
     /// The graph; its last node is the output.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub mod op;
 pub mod ranges;
 pub mod schedule;
 pub mod spectrum;
+mod unwindow;
 
 pub use architecture::Architecture;
 pub use coverage::Coverage;

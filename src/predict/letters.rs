@@ -82,6 +82,7 @@ mod tests {
                 Interval { contig, start, end: start + 2 },
                 Interval { contig, start: end - 2, end },
             ],
+            window: None,
         };
         let mut letters = Letters::new(vec![Interval { contig, start: 10, end: 14 }]);
         letters.count(&tile(Strand::Plus, 10, 14), 8, b"NNRAAYACGTRR");

@@ -6,9 +6,16 @@
 mod letters;
 mod outputs;
 mod pipeline;
+pub mod readout;
 mod settings;
 mod stitch;
 mod tiles;
+mod windowed;
+pub mod windows;
+
+pub use readout::{OutputKind, RcAverage, Readout};
+pub use windowed::Windowed;
+pub use windows::WindowAt;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -136,10 +143,15 @@ impl Request {
 
     /// Each region with each strand that is read of it, in the order of the regions.
     fn reads(&self) -> impl Iterator<Item = (&Region, Strand)> {
-        self.regions.iter().flat_map(|region| {
+        self.indexed_reads().map(|(index, strand)| (&self.regions[index], strand))
+    }
+
+    /// The same by the index of each region.
+    fn indexed_reads(&self) -> impl Iterator<Item = (usize, Strand)> {
+        self.regions.iter().enumerate().flat_map(|(index, region)| {
             let own =
                 |&strand: &Strand| self.strands != Strands::Bed || region.strand == Some(strand);
-            self.strands.read().iter().copied().filter(own).map(move |strand| (region, strand))
+            self.strands.read().iter().copied().filter(own).map(move |strand| (index, strand))
         })
     }
 
@@ -211,7 +223,7 @@ pub struct Report {
 }
 
 /// Computes the tracks of a request and writes them. The engine must have been built for exactly
-/// `request.tracks`. The bytes of the outputs depend on the model, the reference and the request's
+/// `request.tracks`, or for what `windowed.readout` wants of a model with a window. The bytes of the outputs depend on the model, the reference and the request's
 /// regions, strands and style alone, never on tiles or threads.
 ///
 /// # Errors
@@ -224,12 +236,51 @@ pub fn predict(
     request: &Request,
     progress: &Progress,
 ) -> Result<Report> {
+    run(reference, engine, request, None, progress)
+}
+
+/// The same for a model that must be run in windows.
+///
+/// # Errors
+/// As [`predict`], and a window around a region that has no output in its contig.
+pub fn predict_windows(
+    reference: &mut Reference,
+    engine: &dyn Engine,
+    request: &Request,
+    windowed: &mut Windowed,
+    progress: &Progress,
+) -> Result<Report> {
+    run(reference, engine, request, Some(windowed), progress)
+}
+
+fn run(
+    reference: &mut Reference,
+    engine: &dyn Engine,
+    request: &Request,
+    windowed: Option<&mut Windowed>,
+    progress: &Progress,
+) -> Result<Report> {
     request.check(reference)?;
-    let settings = settings::of(request, reference, engine)?;
     let contigs = reference.contigs().clone();
-    let (mut outputs, done) = Outputs::open(request, &contigs, &settings)?;
+    let asked = &request.regions;
+    let around = windowed.as_ref().filter(|windowed| windowed.is_centred());
+    let outputs_of_windows = match around {
+        Some(windowed) => {
+            let regions = windows::regions(asked, windowed.at, windowed.shape(), &contigs)?;
+            Some(Request { regions, ..request.clone() })
+        }
+        None => None,
+    };
+    let request = outputs_of_windows.as_ref().unwrap_or(request);
+    let settings = settings::of(request, windowed.as_deref(), reference, engine)?;
+    let (mut outputs, done) = Outputs::open(request, windowed.as_deref(), &contigs, &settings)?;
     let mut report = Report { regions: request.regions.len() as u64, ..Report::default() };
-    let computed = compute(reference, engine, request, progress, &mut outputs, done, &mut report);
+    let tiles = match windowed.as_deref() {
+        None => plan(request, &contigs, engine),
+        Some(windowed) => plan_windows(request, asked, windowed, &contigs),
+    };
+    let work = Work { tiles, done, windowed, progress };
+    let computed = compute(reference, engine, request, work, &mut outputs, &mut report);
     progress.finish();
     match computed {
         Ok(()) => {
@@ -243,16 +294,23 @@ pub fn predict(
     }
 }
 
+/// What there is to compute, and who hears of it.
+struct Work<'a> {
+    tiles: Vec<Tile>,
+    done: Option<Checkpoint>,
+    windowed: Option<&'a mut Windowed>,
+    progress: &'a Progress,
+}
+
 fn compute(
     reference: &mut Reference,
     engine: &dyn Engine,
     request: &Request,
-    progress: &Progress,
+    work: Work<'_>,
     outputs: &mut Outputs,
-    done: Option<Checkpoint>,
     report: &mut Report,
 ) -> Result<()> {
-    let all = plan(request, reference.contigs(), engine);
+    let Work { tiles: all, done, windowed, progress } = work;
     report.bases = all.iter().map(Tile::bases).sum();
     let mut letters = Letters::new(request.spans(Strand::Plus));
     let tiles = match &done {
@@ -267,10 +325,13 @@ fn compute(
     };
     report.tiles = tiles.len() as u64;
     progress.start(tiles.iter().map(Tile::bases).sum());
+    let (controls, readout) = windowed.map(Windowed::parts).unzip();
     let source = pipeline::Source {
         reference,
         engine,
         threads: request.threads,
+        controls,
+        readout,
         letters: &mut letters,
         progress,
     };
@@ -302,6 +363,28 @@ fn plan(request: &Request, contigs: &Contigs, engine: &dyn Engine) -> Vec<Tile> 
     let tiles: Vec<Tile> = spans.iter().flat_map(cut).collect();
     tracing::debug!("{} tiles of at most {length} bases", tiles.len());
     tiles
+}
+
+/// The windows of a request in the order in which they are written. `asked` are its regions before
+/// they became the outputs of their windows.
+fn plan_windows(
+    request: &Request,
+    asked: &[Region],
+    windowed: &Windowed,
+    contigs: &Contigs,
+) -> Vec<Tile> {
+    let (at, shape) = (windowed.at, windowed.shape());
+    let strand = |strand: Strand| match windowed.is_centred() {
+        false => windows::grid(&request.spans(strand), strand, contigs, shape),
+        true => {
+            // the lines of the table follow the regions, and the strands of each
+            let lines = request.indexed_reads().enumerate();
+            let own = lines.filter(|&(_, (_, read))| read == strand);
+            let own = own.map(|(line, (region, _))| (line, &asked[region]));
+            windows::centred(own, strand, at, shape, contigs)
+        }
+    };
+    [Strand::Plus, Strand::Minus].into_iter().flat_map(strand).collect()
 }
 
 /// Splits tiles into those that lie before a checkpoint and those after it.

@@ -1,7 +1,7 @@
 //! All outputs of one prediction: a file per track and strand, the region table, the journal.
 
 use super::stitch::Piece;
-use super::{Request, Strands};
+use super::{Request, Strands, Windowed};
 use crate::error::{Error, Result};
 use crate::genome::{ContigId, Contigs, Strand};
 use crate::job::journal::{Checkpoint, Journal, Settings};
@@ -39,6 +39,8 @@ struct Table {
     rows: RegionTable,
     file: OutputFile,
     bgzip: bool,
+    /// Whether each line is a window of its own.
+    of_windows: bool,
 }
 
 impl Outputs {
@@ -49,6 +51,7 @@ impl Outputs {
     /// settings.
     pub fn open(
         request: &Request,
+        windowed: Option<&Windowed>,
         contigs: &Contigs,
         settings: &Settings,
     ) -> Result<(Self, Option<Checkpoint>)> {
@@ -82,7 +85,7 @@ impl Outputs {
             journal,
             last: None,
         };
-        let opened = outputs.open_all(request, files, done.as_ref()).and_then(|()| {
+        let opened = outputs.open_all(request, windowed, files, done.as_ref()).and_then(|()| {
             if let (None, Some(part)) = (&outputs.journal, &journal_part) {
                 outputs.journal = Some(Journal::create(part, settings)?);
             }
@@ -101,6 +104,7 @@ impl Outputs {
     fn open_all(
         &mut self,
         request: &Request,
+        windowed: Option<&Windowed>,
         files: Vec<(PathBuf, usize, Strand)>,
         done: Option<&Checkpoint>,
     ) -> Result<()> {
@@ -109,7 +113,8 @@ impl Outputs {
             let sink = track::open(&path, &self.contigs, &request.style, kept)?;
             self.tracks.push(TrackFile { path, track, read, sink });
         }
-        self.table = request.table.as_ref().map(|path| Table::open(request, path)).transpose()?;
+        let open = |path: &PathBuf| Table::open(request, windowed, path);
+        self.table = request.table.as_ref().map(open).transpose()?;
         Ok(())
     }
 
@@ -119,6 +124,7 @@ impl Outputs {
     /// Any failure to write, or a value that is no finite number.
     pub fn write(&mut self, piece: &Piece, tracks: &[Track]) -> Result<()> {
         let (strand, contig) = (piece.tile().strand, piece.tile().contig);
+        self.write_lines(piece, tracks)?;
         for wanted in &piece.tile().wanted {
             let mut start = wanted.start;
             while start < wanted.end {
@@ -129,11 +135,35 @@ impl Outputs {
                 for file in self.tracks.iter_mut().filter(|file| file.read == strand) {
                     file.sink.write(Segment { contig, start, values: values[file.track] })?;
                 }
-                if let Some(table) = &mut self.table {
+                if let Some(table) = self.table.as_mut().filter(|table| !table.of_windows) {
                     table.rows.add(strand, contig, start, &values);
                 }
                 start = end;
             }
+        }
+        Ok(())
+    }
+
+    /// Fills the lines of the table that the window of a piece is for.
+    fn write_lines(&mut self, piece: &Piece, tracks: &[Track]) -> Result<()> {
+        let Some(window) = &piece.tile().window else { return Ok(()) };
+        let (strand, contig) = (piece.tile().strand, piece.tile().contig);
+        let (start, values) = piece.inside(self.contigs.length(contig));
+        self.check(&values, tracks, (strand, contig, start))?;
+        if let Some(scalar) = piece.scalars().iter().find(|scalar| !scalar.is_finite()) {
+            return Err(Error::new(format!(
+                "the window at {}:{} on the {} strand has a count that is no finite number",
+                self.contigs.name(contig),
+                start + 1,
+                strand.name(),
+            ))
+            .found(scalar));
+        }
+        let Some(table) = self.table.as_mut().filter(|table| table.of_windows) else {
+            return Ok(());
+        };
+        for &line in &window.rows {
+            table.rows.add_line(line, start, &values, piece.scalars());
         }
         Ok(())
     }
@@ -208,7 +238,9 @@ impl Outputs {
 
     fn complete(&mut self) -> Result<Option<(Written, OutputFile)>> {
         self.tracks.iter_mut().try_for_each(|file| file.sink.finish())?;
-        let Some(Table { path, rows, file, bgzip }) = self.table.take() else { return Ok(None) };
+        let Some(Table { path, rows, file, bgzip, .. }) = self.table.take() else {
+            return Ok(None);
+        };
         let file = rows.write(file, bgzip, &self.contigs)?;
         Ok(Some((Written { path, records: rows.records() }, file)))
     }
@@ -242,11 +274,17 @@ impl Outputs {
 }
 
 impl Table {
-    fn open(request: &Request, path: &Path) -> Result<Self> {
+    fn open(request: &Request, windowed: Option<&Windowed>, path: &Path) -> Result<Self> {
         let bgzip = Format::of_table(path)?.kind == Kind::Bgzf;
         let names = request.tracks.iter().map(|track| track.name.clone()).collect();
-        let rows = RegionTable::new(request.reads(), names);
-        Ok(Self { path: path.to_path_buf(), rows, file: OutputFile::create(path)?, bgzip })
+        let mut rows = RegionTable::new(request.reads(), names);
+        let centred = windowed.filter(|windowed| windowed.is_centred());
+        if let Some(windowed) = centred {
+            let scalars = windowed.readout.scalars().iter();
+            rows = rows.with_scalars(scalars.map(|scalar| scalar.name.clone()).collect());
+        }
+        let (path, file) = (path.to_path_buf(), OutputFile::create(path)?);
+        Ok(Self { path, rows, file, bgzip, of_windows: centred.is_some() })
     }
 }
 

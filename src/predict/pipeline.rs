@@ -5,9 +5,11 @@
 //! three ever wait for each other, never a task of the engine.
 
 use super::letters::Letters;
+use super::readout::Readout;
 use super::stitch::{self, Piece};
 use super::tiles::Tile;
-use crate::engine::{Engine, Job};
+use super::windowed::Controls;
+use crate::engine::{Engine, Job, Values};
 use crate::error::{Error, Result};
 use crate::genome::Reference;
 use crate::job::{Progress, signal};
@@ -20,6 +22,9 @@ use std::thread;
 /// tiles of different lengths.
 const TILES_PER_THREAD: u64 = 2;
 
+/// Positions that a batch holds at least, so that short windows come many at a time.
+const SMALLEST_BATCH: u64 = 1 << 17;
+
 /// What a run reads and computes with.
 pub struct Source<'a> {
     /// Where the letters come from.
@@ -28,6 +33,10 @@ pub struct Source<'a> {
     pub engine: &'a dyn Engine,
     /// How many tiles it computes at a time.
     pub threads: usize,
+    /// The control tracks of windows, where the model must be run in them.
+    pub controls: Option<&'a mut Controls>,
+    /// How windows are read out.
+    pub readout: Option<&'a Readout>,
     /// Counts the letters that are read.
     pub letters: &'a mut Letters,
     /// Hears of each finished tile.
@@ -43,11 +52,13 @@ pub fn run(
     tiles: Vec<Tile>,
     mut write: impl FnMut(Piece) -> Result<()> + Send,
 ) -> Result<()> {
-    let Source { reference, engine, threads, letters, progress } = source;
+    let Source { reference, engine, threads, mut controls, readout, letters, progress } = source;
+    let both = readout.is_some_and(Readout::reads_both_strands);
+    let per_tile = if both { 2 } else { 1 };
     let reach = engine.reach();
     let work = |tile: &Tile| tile.len() + reach.left + reach.right;
     let longest = tiles.iter().map(work).max().unwrap_or(0);
-    let batch_work = longest * TILES_PER_THREAD * threads.max(1) as u64;
+    let batch_work = (longest * TILES_PER_THREAD * threads.max(1) as u64).max(SMALLEST_BATCH);
     let stopped = AtomicBool::new(false);
     thread::scope(|scope| {
         let (read, batches) = mpsc::sync_channel(1);
@@ -55,8 +66,15 @@ pub fn run(
         let stopped = &stopped;
         scope.spawn(move || {
             for batch in in_batches(tiles, work, batch_work) {
-                let job = |tile| stitch::job(reference, tile, reach, letters);
-                let jobs: Result<Vec<Job>> = batch.iter().map(job).collect();
+                let mut job = |tile| -> Result<Job> {
+                    let mut job = stitch::job(reference, tile, reach, letters)?;
+                    if let Some(controls) = &mut controls {
+                        job.controls = controls.read(tile, reach)?;
+                    }
+                    Ok(job)
+                };
+                let jobs: Result<Vec<Job>> = batch.iter().map(&mut job).collect();
+                let jobs = jobs.map(|jobs| if both { with_reverse(jobs) } else { jobs });
                 let failed = jobs.is_err();
                 // the computing thread goes away when it or the writer has failed
                 if read.send(jobs.map(|jobs| (batch, jobs))).is_err() || failed {
@@ -80,7 +98,18 @@ pub fn run(
         };
         let computed = batches.into_iter().try_for_each(|batch| {
             let (tiles, jobs) = batch?;
-            let values = engine.run(&jobs, &|index| after_each(&tiles[index]))?;
+            let after_each = |index: usize| match index % per_tile == per_tile - 1 {
+                true => after_each(&tiles[index / per_tile]),
+                false => Ok(()),
+            };
+            let values = engine.run(&jobs, &after_each)?;
+            let values = match readout {
+                None => values,
+                Some(readout) => {
+                    let combine = |v: &[Values]| readout.combine(&v[0], v.get(1));
+                    values.chunks(per_tile).map(combine).collect()
+                }
+            };
             let pieces =
                 tiles.into_iter().zip(values).map(|(tile, values)| Piece::new(tile, values));
             // a writer that is gone has failed, and its failure is what the caller gets to see
@@ -91,6 +120,15 @@ pub fn run(
         let written = writer.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
         written.and(computed)
     })
+}
+
+/// Each job, followed by the same window read from the other strand.
+fn with_reverse(jobs: Vec<Job>) -> Vec<Job> {
+    let pair = |job| {
+        let other = stitch::reverse(&job);
+        [job, other]
+    };
+    jobs.into_iter().flat_map(pair).collect()
 }
 
 /// Tiles in their order, in groups of at most so much work; no tile is more than that.

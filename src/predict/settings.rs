@@ -1,6 +1,6 @@
 //! What decides the bytes of the outputs, for the journal: a run is resumed only under equal ones.
 
-use super::{Request, Strands};
+use super::{Request, Strands, Windowed};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::genome::{Reference, Strand};
@@ -16,7 +16,12 @@ const DIGITS: usize = 16;
 ///
 /// # Errors
 /// The reference cannot be looked at.
-pub fn of(request: &Request, reference: &Reference, engine: &dyn Engine) -> Result<Settings> {
+pub fn of(
+    request: &Request,
+    windowed: Option<&Windowed>,
+    reference: &Reference,
+    engine: &dyn Engine,
+) -> Result<Settings> {
     let style = &request.style;
     let mut settings = request.identity.clone();
     let mut set = |name: &str, value: String| settings.insert(name.into(), value);
@@ -28,6 +33,10 @@ pub fn of(request: &Request, reference: &Reference, engine: &dyn Engine) -> Resu
     let names: Vec<&str> = request.tracks.iter().map(|track| track.name.as_str()).collect();
     let tracks = serde_json::to_vec(&request.tracks).expect("plain structs of ours serialise");
     set("tracks", format!("{} ({})", names.join(", "), digest(&tracks)));
+    if let Some(windowed) = windowed {
+        set("windows at", windowed.at.name().into());
+        set("output kind", windowed.readout.describe());
+    }
     set("decimals", style.rounding.decimals().to_string());
     set("min-value", style.min_value.map_or("none".into(), |least| least.to_string()));
     set("track line", style.track_line.clone().unwrap_or_else(|| "none".into()));

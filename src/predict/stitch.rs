@@ -26,17 +26,34 @@ pub fn job(
         Strand::Plus => (reach.left, reach.right),
         Strand::Minus => (reach.right, reach.left),
     };
-    let first = signed(tile.start) - signed(before);
-    let mut letters = reference.fetch(tile.contig, first, signed(tile.end) + signed(after))?;
+    let (start, length) = tile.computed();
+    let end = start + signed(length);
+    let first = start - signed(before);
+    let mut letters = reference.fetch(tile.contig, first, end + signed(after))?;
     counter.count(tile, first, &letters);
     let start = match tile.strand {
-        Strand::Plus => tile.start,
+        Strand::Plus => start,
         Strand::Minus => {
             reverse_complement(&mut letters);
-            contig - tile.end
+            signed(contig) - end
         }
     };
-    Ok(Job::new(signed(start), index(tile.len()), letters))
+    Ok(Job::new(start, index(length), letters))
+}
+
+/// The same window read from the other strand. What lies on both sides of its outputs must be
+/// equally long, and so must the control tracks, which change places.
+pub fn reverse(job: &Job) -> Job {
+    let mut other = job.clone();
+    reverse_complement(&mut other.letters);
+    reverse_controls(&mut other.controls);
+    other
+}
+
+/// Control tracks as the other strand reads them.
+pub fn reverse_controls(controls: &mut [Vec<f32>]) {
+    controls.reverse();
+    controls.iter_mut().for_each(|track| track.reverse());
 }
 
 fn signed(position: u64) -> i64 {
@@ -47,8 +64,10 @@ fn signed(position: u64) -> i64 {
 #[derive(Debug)]
 pub struct Piece {
     tile: Tile,
-    /// `[track][base]`, from the tile's first base on.
+    /// `[track][base]`, from the tile's first computed position on.
     tracks: Vec<Vec<f32>>,
+    /// `[scalar]`, of the tile's window.
+    scalars: Vec<f64>,
 }
 
 impl Piece {
@@ -58,7 +77,20 @@ impl Piece {
         if tile.strand == Strand::Minus {
             tracks.iter_mut().for_each(|values| values.reverse());
         }
-        Self { tile, tracks }
+        Self { tile, tracks, scalars: values.scalars }
+    }
+
+    /// The numbers of the tile's window.
+    pub fn scalars(&self) -> &[f64] {
+        &self.scalars
+    }
+
+    /// First base and values of all computed positions that lie in a contig of so many bases.
+    pub fn inside(&self, contig: u64) -> (u64, Vec<&[f32]>) {
+        let (first, length) = self.tile.computed();
+        let start = first.max(0);
+        let end = (first + signed(length)).min(signed(contig)).max(start);
+        (start.unsigned_abs(), self.values(start.unsigned_abs(), end.unsigned_abs()))
     }
 
     /// Where the values belong.
@@ -68,7 +100,9 @@ impl Piece {
 
     /// The values of bases `[start, end)` inside the tile, one slice per track.
     pub fn values(&self, start: u64, end: u64) -> Vec<&[f32]> {
-        let [from, to] = [start, end].map(|base| index(base - self.tile.start));
+        let (first, _) = self.tile.computed();
+        let offset = |base| usize::try_from(signed(base) - first).expect("a base of the tile");
+        let [from, to] = [start, end].map(offset);
         self.tracks.iter().map(|values| &values[from..to]).collect()
     }
 }

@@ -24,12 +24,36 @@ pub struct Tile {
     pub end: u64,
     /// What is asked for in it: sorted, disjoint, never empty.
     pub wanted: Vec<Interval>,
+    /// The window that is computed for it, where the model must be run in one.
+    pub window: Option<Placed>,
+}
+
+/// A window on the reference's plus strand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Position of its first output; may lie before the contig.
+    pub start: i64,
+    /// Its outputs.
+    pub length: u64,
+    /// Lines of the region table that it is for.
+    pub rows: Vec<usize>,
 }
 
 impl Tile {
-    /// Bases that are computed.
+    /// The positions that are computed, which may lie outside of the contig.
+    pub fn computed(&self) -> (i64, u64) {
+        match &self.window {
+            Some(window) => (window.start, window.length),
+            None => {
+                let start = i64::try_from(self.start).expect("a position inside a contig");
+                (start, self.end - self.start)
+            }
+        }
+    }
+
+    /// Positions that are computed.
     pub fn len(&self) -> u64 {
-        self.end - self.start
+        self.computed().1
     }
 
     /// Bases that are wanted.
@@ -123,7 +147,10 @@ pub fn cut(
                     last.end = part.end;
                     last.wanted.push(part);
                 }
-                _ => tiles.push(Tile { strand, contig, start, end: part.end, wanted: vec![part] }),
+                _ => {
+                    let (end, wanted) = (part.end, vec![part]);
+                    tiles.push(Tile { strand, contig, start, end, wanted, window: None });
+                }
             }
             start = part.end;
         }

@@ -16,6 +16,8 @@ use std::io;
 pub struct RegionTable {
     rows: Vec<Row>,
     tracks: Vec<String>,
+    /// Names of numbers that each region has one of.
+    scalars: Vec<String>,
     plus: Sweep,
     minus: Sweep,
 }
@@ -26,6 +28,8 @@ struct Row {
     name: Option<String>,
     /// One per track.
     sums: Vec<Sum>,
+    /// One per scalar, when they were added.
+    scalars: Vec<f64>,
 }
 
 /// What is known of one track in one region so far.
@@ -58,6 +62,7 @@ impl RegionTable {
                 strand,
                 name: region.name.clone(),
                 sums: vec![empty; tracks.len()],
+                scalars: Vec::new(),
             })
             .collect();
         let [plus, minus] = [Strand::Plus, Strand::Minus].map(|strand| {
@@ -66,7 +71,24 @@ impl RegionTable {
             ahead.sort_by_key(|&row| rows[row].interval);
             Sweep { ahead: ahead.into(), inside: Vec::new() }
         });
-        Self { rows, tracks, plus, minus }
+        Self { rows, tracks, scalars: Vec::new(), plus, minus }
+    }
+
+    /// A table whose lines also have one number of each of these names, and are filled one by one
+    /// ([`RegionTable::add_line`]).
+    pub fn with_scalars(self, scalars: Vec<String>) -> Self {
+        Self { scalars, ..self }
+    }
+
+    /// Fills a line, by its number from 0: the values of consecutive bases from `start`, one slice
+    /// per track, which cover its region, and its scalars.
+    pub fn add_line(&mut self, line: usize, start: u64, tracks: &[&[f32]], scalars: &[f64]) {
+        let Row { interval, sums, scalars: own, .. } = &mut self.rows[line];
+        let [from, to] = [interval.start, interval.end].map(|base| offset(base, start));
+        for (sum, values) in sums.iter_mut().zip(tracks) {
+            sum.add(interval.start, &values[from..to]);
+        }
+        *own = scalars.to_vec();
     }
 
     /// Number of lines below the header.
@@ -114,6 +136,7 @@ impl RegionTable {
             header
                 .extend(["mean", "max", "max_start", "sum"].map(|what| format!("{track}_{what}")));
         }
+        header.extend(self.scalars.iter().cloned());
         // Names come from the columns of a BED file and hold neither tabs nor line ends.
         let mut lines = csv::WriterBuilder::new()
             .delimiter(b'\t')
@@ -150,6 +173,7 @@ impl Row {
             fields.push(sum.max_start.to_string());
             fields.push(significant(sum.sum));
         }
+        fields.extend(self.scalars.iter().map(|&scalar| significant(scalar)));
         fields
     }
 }
@@ -193,7 +217,8 @@ mod tests {
 
     fn region(contig: usize, start: u64, end: u64, name: &str) -> Region {
         let interval = Interval { contig: ContigId(contig), start, end };
-        Region { interval, name: Some(name.into()), strand: None, origin: Origin::Request }
+        let name = Some(name.into());
+        Region { interval, name, strand: None, summit: None, origin: Origin::Request }
     }
 
     fn written(table: &RegionTable, name: &str) -> Vec<u8> {

@@ -7,6 +7,7 @@ mod command;
 mod hostile;
 mod keras;
 mod keras_writer;
+mod profile;
 mod published;
 mod torch;
 mod torch_writer;

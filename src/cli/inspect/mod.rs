@@ -193,6 +193,9 @@ impl EffectiveArgs {
             ReferenceArgs { reference: reference.clone(), write_fai: false, aliases: None };
         let (mut reference, resolver) = sequence.open()?;
         let interval = parse_region(region, &resolver)?.interval;
+        // a substitution is followed further than the outputs of one window
+        let stretches = model.window.map(|_| model.without_window()).transpose()?;
+        let model = stretches.as_ref().unwrap_or(model);
         let engine = CpuEngine::new(model, &model.select_tracks(&[], None)?, Isa::best())?;
         let signed = |base: u64| i64::try_from(base).unwrap_or(i64::MAX);
         let range = signed(interval.start)..signed(interval.end);

@@ -41,7 +41,9 @@ pub struct Report {
 pub struct ModelReport {
     pub sha256: String,
     pub members: Vec<String>,
+    pub window: Option<model::Window>,
     pub tracks: Vec<model::Track>,
+    pub scalars: Vec<model::Scalar>,
     pub unknown_base: model::UnknownBase,
     pub provenance: model::Provenance,
 }
@@ -159,7 +161,9 @@ impl Report {
             model: Some(ModelReport {
                 sha256,
                 members: model.members.into_iter().map(|member| member.name).collect(),
+                window: model.window,
                 tracks: model.tracks,
+                scalars: model.scalars,
                 unknown_base: model.unknown_base,
                 provenance: model.provenance,
             }),

@@ -101,6 +101,18 @@ impl ModelReport {
         writeln!(text, "licence          {}", provenance.licence)?;
         writeln!(text, "sha256           {}", self.sha256)?;
         writeln!(text, "members          {} ({})", self.members.len(), self.members.join(", "))?;
+        if let Some(window) = &self.window {
+            let (input, output) = (window.input as u64, window.output as u64);
+            writeln!(
+                text,
+                "window           {} bases, {} outputs",
+                grouped(input),
+                grouped(output)
+            )?;
+            for scalar in &self.scalars {
+                writeln!(text, "per window       {} ({})", scalar.name, scalar.unit)?;
+            }
+        }
         for track in &self.tracks {
             let default = if track.default { "" } else { ", only with --track" };
             let of = match track.sources.len() {

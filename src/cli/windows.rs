@@ -1,0 +1,155 @@
+//! How models are run that must be run in a window: the flags of `predict` for them.
+
+use super::args::Chosen;
+use atrous::genome::Resolver;
+use atrous::job::journal::Settings;
+use atrous::model::{Model, Track, WITHOUT_BIAS};
+use atrous::predict::{OutputKind, RcAverage, Readout, WindowAt, Windowed};
+use atrous::track::Signal;
+use atrous::{Error, Result};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Models of profiles and counts, which are run in windows of a fixed length.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Windows (models of profiles and counts)")]
+pub struct WindowArgs {
+    /// Where windows lie: `grid`, side by side over the regions; `region`, one around the middle of
+    /// each region, or `summit`, around its summit (narrowPeak). Around regions the outputs of the
+    /// window are written in place of the region, and the table has its log count.
+    #[arg(long, value_name = "PLACE", value_parser = str::parse::<WindowAt>)]
+    window_at: Option<WindowAt>,
+    /// What is written: `track`, expected counts (probability times count); `profile`,
+    /// probabilities; `logits`; `counts`, the count of the window at each of its positions.
+    #[arg(long, value_name = "KIND", value_parser = str::parse::<OutputKind>)]
+    output_kind: Option<OutputKind>,
+    /// Read both strands of each window and average `logits` (and log counts) or `probabilities`
+    /// (and counts); default: none.
+    #[arg(long, value_name = "OF", value_parser = str::parse::<RcAverage>)]
+    rc_average: Option<RcAverage>,
+    /// Leave out the bias of the assay, where the model has both.
+    #[arg(long)]
+    without_bias: bool,
+    /// Control experiments that the model reads, one bigWig or bedGraph per strand; `zero` for none.
+    #[arg(long, value_name = "FILE,FILE", value_delimiter = ',')]
+    control: Vec<PathBuf>,
+    /// Compute logits in long stretches instead of windows: faster, for models whose outputs do not
+    /// see the ends of their window.
+    #[arg(long, conflicts_with_all = ["window_at", "rc_average", "control"])]
+    long_tiles: bool,
+}
+
+impl WindowArgs {
+    /// The first flag that is given and has no meaning without a window.
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--window-at", self.window_at.is_some()),
+            ("--output-kind", self.output_kind.is_some()),
+            ("--rc-average", self.rc_average.is_some()),
+            ("--without-bias", self.without_bias),
+            ("--control", !self.control.is_empty()),
+            ("--long-tiles", self.long_tiles),
+        ];
+        flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
+
+    /// Adapts what was chosen of a model: the tracks without bias, or the model without its window.
+    ///
+    /// # Errors
+    /// A flag that means nothing to this model (usage).
+    pub fn adapt(&self, mut chosen: Chosen, member: Option<&str>) -> Result<Chosen> {
+        if let (None, Some(flag)) = (chosen.model.window, self.given()) {
+            return Err(Error::usage(format!("{flag} means nothing to this model"))
+                .found("a model that needs no window")
+                .remedy("leave it out"));
+        }
+        if self.without_bias {
+            chosen.tracks = without_bias(&chosen.model, &chosen.tracks, member)?;
+        }
+        if self.long_tiles {
+            if self.output_kind.is_some_and(|kind| kind != OutputKind::Logits) {
+                return Err(Error::usage("--long-tiles computes logits")
+                    .remedy("leave out --output-kind, or leave out --long-tiles"));
+            }
+            chosen.model = chosen.model.without_window()?;
+        }
+        Ok(chosen)
+    }
+
+    /// How the outputs of the model become what is written; none where it has no window.
+    ///
+    /// # Errors
+    /// A kind of output that a track does not have (usage).
+    pub fn readout(&self, chosen: &Chosen) -> Result<Option<Readout>> {
+        if chosen.model.window.is_none() {
+            return Ok(None);
+        }
+        let (kind, rc) =
+            (self.output_kind.unwrap_or_default(), self.rc_average.unwrap_or_default());
+        Readout::new(&chosen.model, &chosen.tracks, kind, rc).map(Some)
+    }
+
+    /// All that a run over windows needs.
+    ///
+    /// # Errors
+    /// Controls that are not the model's, or cannot be read.
+    pub fn windowed(
+        &self,
+        model: &Model,
+        readout: Readout,
+        resolver: &Resolver,
+    ) -> Result<Windowed> {
+        let expected = model.control_channels();
+        if self.control.is_empty() && expected > 0 {
+            tracing::warn!(
+                "the model reads {expected} control track(s) and none are given: zeros are read \
+                 (give them with --control, or say --control zero)"
+            );
+        }
+        if !self.control.is_empty() && expected == 0 {
+            return Err(
+                Error::usage("the model reads no control tracks").remedy("leave out --control")
+            );
+        }
+        let signals = self.control_files().map(|path| Signal::open(path, resolver));
+        let signals = signals.collect::<Result<Vec<_>>>()?;
+        let at = self.window_at.unwrap_or_default();
+        Windowed::new(model, at, readout, signals, resolver.contigs())
+    }
+
+    /// The files that are read.
+    pub fn control_files(&self) -> impl Iterator<Item = &Path> {
+        let zero = self.control.len() == 1 && self.control[0] == Path::new("zero");
+        self.control.iter().filter(move |_| !zero).map(PathBuf::as_path)
+    }
+
+    /// What of these flags decides the numbers beside what the readout says.
+    pub fn identity(&self) -> Settings {
+        let mut settings = Settings::new();
+        let controls: Vec<String> =
+            self.control_files().map(|path| path.display().to_string()).collect();
+        if !controls.is_empty() {
+            settings.insert("control".into(), controls.join(", "));
+        }
+        if self.long_tiles {
+            settings.insert("windows".into(), "long tiles".into());
+        }
+        settings
+    }
+}
+
+/// The tracks without the bias of the assay in place of those with it.
+fn without_bias(model: &Model, tracks: &[Track], member: Option<&str>) -> Result<Vec<Track>> {
+    let name = |track: &Track| match track.name.ends_with(WITHOUT_BIAS) {
+        true => track.name.clone(),
+        false => format!("{}{WITHOUT_BIAS}", track.name),
+    };
+    let names: Vec<String> = tracks.iter().map(name).collect();
+    let known = |name: &String| model.tracks.iter().any(|track| track.name == *name);
+    if let Some(absent) = names.iter().find(|name| !known(name)) {
+        return Err(Error::usage("the model has no bias of the assay to leave out")
+            .found(format!("no track {absent:?}"))
+            .remedy("leave out --without-bias"));
+    }
+    model.select_tracks(&names, member)
+}
