@@ -398,7 +398,7 @@ mod tests {
         for rc in ["logits", "probabilities"] {
             for kind in ["logits", "track"] {
                 let both = combine(kind, rc, 2, &[forward.clone(), same.clone()]);
-                let one = combine(kind, "none", 2, &[forward.clone()]);
+                let one = combine(kind, "none", 2, std::slice::from_ref(&forward));
                 for (a, b) in both.tracks.iter().flatten().zip(one.tracks.iter().flatten()) {
                     assert!((a - b).abs() < 1e-6, "{rc} {kind}: {a} {b}");
                 }

@@ -322,7 +322,7 @@ impl Reader<'_> {
     /// The cropping to the published number of outputs, for a file that does not say its own.
     fn published_crop(&self, stack: &Stack) -> Result<usize> {
         let excess = self.free(stack).and_then(|length| length.checked_sub(PUBLISHED_OUTPUT));
-        excess.filter(|excess| excess % 2 == 0).map(|excess| excess / 2).ok_or_else(|| {
+        excess.filter(|excess| excess.is_multiple_of(2)).map(|excess| excess / 2).ok_or_else(|| {
             Error::new("the file does not say its layers, and the published window does not fit")
                 .found(format!("{:?} outputs of {} bases", self.free(stack), self.input))
                 .expected(format!("{PUBLISHED_OUTPUT} or more"))
@@ -334,7 +334,7 @@ impl Reader<'_> {
     fn output_crop(&self, stack: &Stack) -> Result<usize> {
         let outputs = self.free(stack).and_then(|length| length.checked_sub(2 * stack.crop));
         match outputs {
-            Some(outputs) if outputs > 0 && (self.input - outputs) % 2 == 0 => {
+            Some(outputs) if outputs > 0 && (self.input - outputs).is_multiple_of(2) => {
                 Ok((self.input - outputs) / 2)
             }
             _ => Err(Error::new("the window of the network is too short for its layers")

@@ -5,6 +5,9 @@ use super::pickle::{Dict, Id, Object, Pickle};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Tensors of a pickle by name.
+pub(super) type Named = Vec<(String, Id)>;
+
 /// What a saved network says beside its tensors.
 #[derive(Debug)]
 pub(super) struct Module {
@@ -21,7 +24,7 @@ impl Module {
     ///
     /// # Errors
     /// A part that is no module, or that occurs twice.
-    pub fn of(pickle: &Pickle) -> Result<Option<(Self, Vec<(String, Id)>)>> {
+    pub fn of(pickle: &Pickle) -> Result<Option<(Self, Named)>> {
         let Object::Record(root) = pickle.root() else { return Ok(None) };
         let mut module =
             Self { class: root.class, classes: BTreeMap::new(), settings: BTreeMap::new() };
