@@ -5,10 +5,12 @@
 //! the values of the one before are taken and the letters of the next are encoded.
 
 mod batch;
+mod card;
 mod cuda;
 mod driver;
 mod edits;
 mod networks;
+mod place;
 mod program;
 mod shim;
 
@@ -18,14 +20,16 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::network::{Graph, Reach};
 use batch::{Batch, batches};
-use networks::{Batched, Computed, Networks};
+use networks::{Batched, Networks};
+use place::Place;
+pub use place::{Gpu, find_gpu};
 use program::Program;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Once, OnceLock};
 use tch::{Kind, TchError, Tensor};
 
 /// Positions that a batch on the CPU reads at most: a long window goes alone, which is fastest
@@ -56,13 +60,6 @@ impl Deref for Frozen {
     }
 }
 
-/// Where it runs.
-#[derive(Debug, Clone)]
-enum Place {
-    Cpu,
-    Card { index: usize, name: String },
-}
-
 /// Runs the members that some tracks need on libtorch.
 pub struct TorchEngine {
     place: Place,
@@ -75,28 +72,8 @@ pub struct TorchEngine {
     bytes_per_position: u64,
     /// Positions that a batch reads at most.
     positions: AtomicUsize,
-    /// Whether a batch has been halved for want of memory.
-    halved: AtomicBool,
-}
-
-/// Whether there is a GPU that libtorch can use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Gpu {
-    /// There is one, and all that it needs is loaded.
-    Ready,
-    /// There is none.
-    Absent,
-    /// There is one, but something that it needs was not found: what was looked for.
-    Unusable(String),
-}
-
-/// Looks for a GPU. Where there is one, libtorch's CUDA libraries are loaded.
-pub fn find_gpu() -> Gpu {
-    match cuda::find(0) {
-        Ok(_) => Gpu::Ready,
-        Err(missing) if missing.has_cards() => Gpu::Unusable(missing.to_string()),
-        Err(_) => Gpu::Absent,
-    }
+    /// Whether it has been said that this had to be lowered.
+    halved: Once,
 }
 
 impl TorchEngine {
@@ -155,7 +132,7 @@ impl TorchEngine {
             overhead: networks.graphs().map(Graph::overhead_positions).max().unwrap_or(0),
             bytes_per_position,
             positions: AtomicUsize::new(positions),
-            halved: AtomicBool::new(false),
+            halved: Once::new(),
             networks,
         })
     }
@@ -212,75 +189,6 @@ impl TorchEngine {
             Ok((batch, values))
         };
         Vec::from(batches).into_par_iter().map(one).collect()
-    }
-
-    /// Sends one batch after the other; the values of a batch are taken when the next has been
-    /// sent. A batch that does not fit the card's memory is halved, and so are all later ones.
-    fn run_on_card<'a>(
-        &self,
-        card: usize,
-        mut batches: VecDeque<Batch>,
-        job: &(dyn Fn(usize) -> Cow<'a, Job> + Sync),
-        after_each: &(dyn Fn(usize) -> Result<()> + Sync),
-    ) -> Result<Vec<(Batch, Vec<Values>)>> {
-        let mut finished = Vec::with_capacity(batches.len());
-        let mut take = |flight: Option<Flight>| -> Result<()> {
-            let Some(flight) = flight else { return Ok(()) };
-            flight.landed.wait()?;
-            let values = flight.computed.values()?;
-            flight.batch.windows.iter().try_for_each(|&window| after_each(window))?;
-            finished.push((flight.batch, values));
-            Ok(())
-        };
-        let mut before: Option<Flight> = None;
-        while let Some(batch) = batches.pop_front() {
-            let most = self.positions.load(Ordering::Relaxed);
-            if batch.windows.len() > 1 && batch.positions(self.context()) > most {
-                push_halves(&mut batches, batch);
-                continue;
-            }
-            match self.send(card, &batch, job) {
-                Ok((computed, landed)) => {
-                    take(before.replace(Flight { batch, computed, landed }))?;
-                }
-                Err(error) if is_out_of_memory(&error) && batch.windows.len() > 1 => {
-                    take(before.take())?;
-                    shim::empty_cache()?;
-                    self.positions.store(batch.positions(self.context()) / 2, Ordering::Relaxed);
-                    if !self.halved.swap(true, Ordering::Relaxed) {
-                        tracing::warn!("the card has too little memory: smaller batches from here");
-                    }
-                    push_halves(&mut batches, batch);
-                }
-                Err(error) if is_out_of_memory(&error) && before.is_some() => {
-                    // alone on the card it may fit
-                    take(before.take())?;
-                    shim::empty_cache()?;
-                    batches.push_front(batch);
-                }
-                Err(error) if is_out_of_memory(&error) => {
-                    return Err(error.remedy("choose a shorter --tile"));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        take(before)?;
-        Ok(finished)
-    }
-
-    /// Has the card compute a batch, and copy the values to the processor's memory when it is done:
-    /// behind the event that is returned.
-    fn send<'a>(
-        &self,
-        card: usize,
-        batch: &Batch,
-        job: &(dyn Fn(usize) -> Cow<'a, Job> + Sync),
-    ) -> Result<(Computed, shim::Event)> {
-        let encoded = self.encode(batch, job)?;
-        let computed = tch::no_grad(|| {
-            self.networks.run(&self.networks.place(&encoded)?, batch.length)?.fetch()
-        })?;
-        Ok((computed, shim::Event::record(card)?))
     }
 
     /// What a batch reads, in the processor's memory; for a card page-locked.
@@ -363,60 +271,6 @@ impl TorchEngine {
         self.coarseness.get_or_init(|| found);
         Ok(())
     }
-
-    /// Keeps others from the card while one run fills it, and sets this engine's arithmetic, which
-    /// belongs to the whole process.
-    fn card(&self) -> Result<Option<MutexGuard<'static, ()>>> {
-        static BUSY: Mutex<()> = Mutex::new(());
-        if matches!(self.place, Place::Cpu) {
-            return Ok(None);
-        }
-        let guard = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
-        shim::set_arithmetic(self.precision == Precision::Tf32)?;
-        Ok(Some(guard))
-    }
-}
-
-/// A batch that the card is computing.
-struct Flight {
-    batch: Batch,
-    computed: Computed,
-    landed: shim::Event,
-}
-
-fn push_halves(batches: &mut VecDeque<Batch>, batch: Batch) {
-    if let Some([first, second]) = batch.halves() {
-        batches.push_front(second);
-        batches.push_front(first);
-    }
-}
-
-impl Place {
-    fn find(device: Device) -> Result<Self> {
-        let card =
-            |index: usize| cuda::find(index).map(|card| Self::Card { index, name: card.name });
-        match device {
-            Device::Cpu => Ok(Self::Cpu),
-            Device::Auto => Ok(card(0).unwrap_or_else(|missing| {
-                if missing.has_cards() {
-                    tracing::warn!("the GPU cannot be used ({missing}): computing on the CPU");
-                }
-                Self::Cpu
-            })),
-            Device::Cuda(index) => card(index).map_err(|missing| {
-                Error::usage(format!("there is no GPU for --device {device}"))
-                    .found(missing)
-                    .remedy("see docs/install.md, or choose --device cpu")
-            }),
-        }
-    }
-
-    fn device(&self) -> tch::Device {
-        match self {
-            Self::Cpu => tch::Device::Cpu,
-            Self::Card { index, .. } => tch::Device::Cuda(*index),
-        }
-    }
 }
 
 impl Engine for TorchEngine {
@@ -470,10 +324,6 @@ impl From<TchError> for Error {
 
 /// What libtorch says, without its C++ frames.
 fn failed(message: &str) -> Error {
-    Error::new(format!("libtorch: {}", message.lines().next().unwrap_or("unknown failure")))
-}
-
-fn is_out_of_memory(error: &Error) -> bool {
-    let text = error.to_string();
-    ["out of memory", "ALLOC_FAILED"].iter().any(|words| text.contains(words))
+    let first = message.lines().next().unwrap_or("unknown failure");
+    Error::new(format!("libtorch: {}", first.trim_start_matches("Internal torch error: ")))
 }
