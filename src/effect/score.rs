@@ -90,8 +90,7 @@ impl<'a> Scorer<'a> {
     ) -> Result<Vec<VariantOutcome<'a>>> {
         let mut work = self.prepare(reference, variants)?;
         let (outcomes, places) = (&mut work.outcomes, &work.places);
-        let flank = self.reading.reach();
-        stretches::run(reference, self.engine, flank, &work.tasks, |index, pair| {
+        stretches::run(reference, self.engine, self.reading, &work.tasks, |index, pair| {
             let place = &places[index];
             let variant = &variants[place.variant];
             check_finite(&pair, variant)?;
@@ -115,8 +114,7 @@ impl<'a> Scorer<'a> {
     pub fn windows(&self, reference: &mut Reference, variant: &Variant) -> Result<Vec<Window<'a>>> {
         let work = self.prepare(reference, std::slice::from_ref(variant))?;
         let mut windows: Vec<Option<Window<'a>>> = work.tasks.iter().map(|_| None).collect();
-        let flank = self.reading.reach();
-        stretches::run(reference, self.engine, flank, &work.tasks, |index, pair| {
+        stretches::run(reference, self.engine, self.reading, &work.tasks, |index, pair| {
             check_finite(&pair, variant)?;
             let (task, place) = (&work.tasks[index], &work.places[index]);
             windows[index] = Some(Window {
@@ -220,12 +218,14 @@ impl<'a> Scorer<'a> {
         if skipped.reason != Skip::RefMismatch || self.settings.ref_mismatch != RefMismatch::Error {
             return Ok(());
         }
-        Err(Error::new(format!("{}:{}: {}", variant.chrom, variant.pos, skipped.detail))
-            .line(variant.line)
-            .remedy(
+        let what = format!("{}:{}: {}", variant.chrom, variant.pos, skipped.detail);
+        Err(at_line(
+            variant,
+            Error::new(what).remedy(
                 "use the reference that the variants were called on, or choose --ref-mismatch \
                  skip or use-vcf",
-            ))
+            ),
+        ))
     }
 
     /// What is computed for an allele, but for strand and gene.
@@ -366,11 +366,19 @@ fn check_finite(pair: &Pair, variant: &Variant) -> Result<()> {
     let mut values = pair.reference.iter().chain(&pair.alternative).flatten();
     match values.find(|value| !value.is_finite()) {
         None => Ok(()),
-        Some(value) => Err(Error::new(format!(
-            "the network has no finite value around {}:{}",
-            variant.chrom, variant.pos
-        ))
-        .found(value)
-        .remedy("check where the model comes from, or choose other members")),
+        Some(value) => Err(at_line(
+            variant,
+            Error::new(format!(
+                "the network has no finite value around {}:{}",
+                variant.chrom, variant.pos
+            ))
+            .found(value)
+            .remedy("check where the model comes from, or choose other members"),
+        )),
     }
+}
+
+/// The failure with the line of the record, where it came from a file.
+fn at_line(variant: &Variant, error: Error) -> Error {
+    if variant.line > 0 { error.line(variant.line) } else { error }
 }

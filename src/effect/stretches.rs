@@ -5,6 +5,7 @@
 //! own window (see [`crate::engine::Engine::run_edits`]).
 
 use super::align::align;
+use super::reading::Reading;
 use super::signed;
 use crate::engine::{Edit, EditValues, Engine, Stretch};
 use crate::error::Result;
@@ -120,19 +121,21 @@ struct Group {
 pub(super) fn run(
     reference: &mut Reference,
     engine: &dyn Engine,
-    flank: Reach,
+    reading: &Reading,
     tasks: &[Task],
     mut take: impl FnMut(usize, Pair) -> Result<()>,
 ) -> Result<()> {
     let groups = group(reference, engine, tasks);
-    let tracks = |task: &Task| 2 * task.rows() + task.inserted.len();
+    let (flank, tracks) = (reading.reach(), reading.tracks().len());
+    // before and after the edit, of every track
+    let values_of = |task: &Task| tracks * (2 * task.rows() + task.inserted.len());
     let mut groups = groups.into_iter().peekable();
     while groups.peek().is_some() {
         let mut held = 0;
         let mut round = Vec::new();
         // Whole stretches until the values are many; at least one.
         while let Some(group) = groups.next_if(|group| {
-            let values: usize = group.placed.iter().map(|p| 2 * tracks(&tasks[p.task])).sum();
+            let values: usize = group.placed.iter().map(|p| values_of(&tasks[p.task])).sum();
             held += values;
             round.is_empty() || held <= MOST_VALUES
         }) {

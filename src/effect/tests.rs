@@ -443,3 +443,32 @@ fn windows_hold_what_scores_are_taken_from() {
         }
     }
 }
+
+#[test]
+fn exhibits_are_files_per_allele_and_gene_cut_at_the_contigs_ends() {
+    let mut world = world();
+    let reading = Reading::new(&world.model, &scheme(&world, "splice-delta"), None).unwrap();
+    let engine = Oracle::new(&world.model, reading.tracks());
+    let variant = variant(3, &world.letters[2..4], &[b"N", &[b'N'; 20]]);
+    let World { reference, genes, .. } = &mut world;
+    let scorer = Scorer::new(&reading, &engine, Some(genes), settings()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (tracks, plots) = (folder.path().join("a/tracks"), folder.path().join("plots"));
+    let mut exhibits = Exhibits::open(Some(&tracks), Some(&plots), Default::default()).unwrap();
+    let written = exhibits.add(&scorer, reference, &variant).unwrap();
+    // two ALTs, two genes (B and C), two tracks of three files and a picture
+    assert_eq!(written.len(), 2 * 2 * (2 * 3 + 1));
+    assert!(written.iter().all(|file| file.path.is_file()), "{written:?}");
+    let name = format!("c_3_{}_N_B", variant.reference);
+    let text =
+        std::fs::read_to_string(tracks.join(format!("{name}.acceptor.alt.bedGraph"))).unwrap();
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(lines[0][1], "0", "nothing before the contig: {text}");
+    assert_eq!(lines[lines.len() - 1][2], "9", "six bases from POS on: {text}");
+    // the deleted base
+    assert!(lines.iter().any(|line| line[1..] == ["3", "4", "0"]), "{text}");
+    assert!(plots.join(format!("{name}.svg")).is_file());
+    // the same variant again does not take the place of the first
+    let again = exhibits.add(&scorer, reference, &variant).unwrap();
+    assert!(again[0].path.to_str().unwrap().contains("_B-2."), "{again:?}");
+}

@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, SMALL, Scale, grouped, number};
 use super::svg::{Anchor, Svg};
-use super::{BLUE, Frame, INK, ORANGE, PALE, VERMILLION};
+use super::{BLUE, Frame, INK, ORANGE, VERMILLION};
 
 /// What is drawn. Positions are counted from 1.
 #[derive(Debug)]
@@ -121,11 +121,12 @@ fn mark(svg: &mut Svg, along: &Axis, (from, to): (i64, i64), bottom: f64) {
 /// Stems side by side, reference left and alternative right of the middle of a base.
 fn draw_values(svg: &mut Svg, frame: Frame, along: &Axis, first: i64, track: &Panel<'_>) {
     let all = || track.reference.iter().chain(track.alternative).map(|&value| f64::from(value));
-    let (low, high) = (all().fold(0.0, f64::min), all().fold(SMALLEST, f64::max));
+    let (low, high) = (-round_up(-all().fold(0.0, f64::min)), round_up(all().fold(0.0, f64::max)));
+    let low = if all().any(|value| value < 0.0) { low } else { 0.0 };
     let up = Axis { scale: Scale::Linear, values: (low, high), pixels: (frame.bottom(), frame.y) };
     up.draw_left(svg, frame, track.name, number);
     let pitch = frame.width / track.reference.len().max(1) as f64;
-    let width = (pitch * 0.4).max(0.8);
+    let width = (pitch * 0.4).max(1.2);
     for (values, colour, shift) in
         [(track.reference, BLUE, -width), (track.alternative, ORANGE, 0.0)]
     {
@@ -137,11 +138,11 @@ fn draw_values(svg: &mut Svg, frame: Frame, along: &Axis, first: i64, track: &Pa
 }
 
 fn draw_difference(svg: &mut Svg, frame: Frame, along: &Axis, first: i64, values: &[f32]) {
-    let most = values.iter().map(|value| f64::from(value.abs())).fold(SMALLEST, f64::max);
+    let most = round_up(values.iter().map(|value| f64::from(value.abs())).fold(0.0, f64::max));
     let pixels = (frame.bottom(), frame.y);
     let up = Axis { scale: Scale::Linear, values: (-most, most), pixels };
     up.draw_left(svg, frame, "change", number);
-    let width = (frame.width / values.len().max(1) as f64 * 0.8).max(0.8);
+    let width = (frame.width / values.len().max(1) as f64 * 0.8).max(1.2);
     for (colour, up_only) in [(VERMILLION, true), (BLUE, false)] {
         let stems: Vec<_> = places(along, first, values)
             .filter(|(_, value)| (*value > 0.0) == up_only)
@@ -150,6 +151,13 @@ fn draw_difference(svg: &mut Svg, frame: Frame, along: &Axis, first: i64, values
         svg.rectangles(stems.into_iter(), colour);
     }
     svg.strokes([((frame.x, up.at(0.0)), (frame.right(), up.at(0.0)))].into_iter(), INK, 0.8);
+}
+
+/// The end of an axis that reaches a value: round, so that it has a tick.
+fn round_up(value: f64) -> f64 {
+    let power = 10f64.powf(value.max(SMALLEST).log10().floor());
+    let ends = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
+    ends.into_iter().find(|end| *end >= value * (1.0 - 1e-9)).unwrap_or(value)
 }
 
 /// The pixel of the middle of each base, and its value.
@@ -178,7 +186,7 @@ fn draw_gene(svg: &mut Svg, frame: Frame, along: &Axis, gene: &GeneModel<'_>) {
     let arrows = (1..30).map(|step| frame.x + frame.width * f64::from(step) / 30.0);
     let arrows = arrows.filter(|x| *x > left + 4.0 && *x < right - 4.0);
     let heads = arrows.flat_map(|x| [((x, y - 4.0), (x + tip, y)), ((x, y + 4.0), (x + tip, y))]);
-    svg.strokes(heads, PALE, 1.2);
+    svg.strokes(heads, INK, 0.8);
     let boxes = gene.exons.iter().map(|exon| ends(*exon)).filter(|(from, to)| to > from);
     svg.rectangles(boxes.map(|(from, to)| ((from, y - 7.0), (to - from).max(1.0), 14.0)), INK);
 }

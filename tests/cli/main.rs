@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at once")]
 
 mod engines;
+mod mutate;
 mod refusals;
 mod score;
 

@@ -31,6 +31,7 @@ fn the_five_spliceai_files_make_one_ensemble() {
     let options = ImportOptions::default();
     let model = import(FamilyChoice::Auto, &files, &options).unwrap();
     assert_eq!(model.provenance.family, "spliceai");
+    assert_eq!(model.scheme.as_ref().unwrap().to_string(), "splice-delta:acceptor,donor");
     // weight-files.md 2.1: 206 tensors, 698,787 numbers per file.
     assert!(model.members.iter().all(|member| member.weights.len() == 206));
     assert_eq!(model.parameter_count(), 5 * 698_787);
@@ -75,6 +76,8 @@ fn the_twelve_pangolin_files_average_within_tissues() {
     let Some(files) = list("pangolin", 12) else { return };
     let model = import(FamilyChoice::Auto, &files, &ImportOptions::default()).unwrap();
     assert_eq!(model.provenance.family, "pangolin");
+    let scheme = model.scheme.as_ref().unwrap().to_string();
+    assert_eq!(scheme, "splice-usage:heart,liver,brain,testis");
     let tracks: Vec<_> = model
         .tracks
         .iter()
