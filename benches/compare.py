@@ -2,12 +2,16 @@
 """Measure atrous beside PyTorch: same weights, same bases, interleaved, CPU time, medians.
 
   benches/compare.py --atrous target/release/atrous --python VENV/bin/python --shared ../shared
+  benches/compare.py --work snv ...     windows of variants instead of a track
 
 VENV has torch, h5py and numpy; the shared folder holds bench/torch_peer.py, the weights and the
 sequence. CPU seconds of atrous are those of the whole process, start-up, reading and writing
-included; those of PyTorch cover its forward passes alone. Prints the table of docs/benchmarks.md.
+included; those of PyTorch cover its forward passes alone. --work snv runs the example edit_loads,
+which lies beside atrous (cargo build --release --examples). Prints a table of docs/benchmarks.md.
 """
 import argparse, datetime, json, os, platform, resource, statistics, subprocess, tempfile
+
+AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 
 def cpu_seconds(command, env=None):
@@ -25,48 +29,55 @@ def processor():
         return next((l.split(":")[1].strip() for l in lines if l.startswith("model name")), "?")
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--atrous", default="target/release/atrous")
-    ap.add_argument("--python", default="python3", help="a Python that has torch, h5py and numpy")
-    ap.add_argument("--shared", default=os.environ.get("ATROUS_SHARED", "../shared"))
-    ap.add_argument("--rounds", type=int, default=5)
-    a = ap.parse_args()
-    shared = lambda *parts: os.path.join(a.shared, *parts)
-    weights, fasta = shared("weights/spliceai/spliceai1.h5"), shared("conformance/hg38_1m.fa.gz")
-    peer = shared("bench/torch_peer.py")
-    region, bases = "chr1:600,001-800,000", 200_000
-    with tempfile.TemporaryDirectory() as folder:
-        model = os.path.join(folder, "model.safetensors")
-        subprocess.run([a.atrous, "import", "-q", "spliceai", weights, "-o", model], check=True)
-
-        def atrous(threads=1, isa="auto"):
-            out = os.path.join(folder, "out.bedGraph")
-            return cpu_seconds([a.atrous, "predict", "-q", "-m", model, "-r", fasta, "--region", region,
-                                "--track", "acceptor", "-t", str(threads), "--cpu-isa", isa, "-o", out])[0]
-
-        def torch(*flags, env=None):
-            command = [a.python, peer, "--weights", weights, "--bases", str(bases), *flags]
-            return json.loads(cpu_seconds(command, env)[1])["cpu_s"]
-
-        avx2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
-        cases = {
-            "PyTorch eager": lambda: torch("--mode", "track"),
-            "PyTorch tuned, valid": lambda: torch("--mode", "tuned", "--work", "track", "--valid"),
-            "PyTorch eager, AVX2": lambda: torch("--mode", "track", env=avx2),
-            "atrous, AVX-512": lambda: atrous(),
-            "atrous, AVX-512, 2 threads": lambda: atrous(threads=2),
-            "atrous, AVX2": lambda: atrous(isa="avx2"),
-            "atrous, portable": lambda: atrous(isa="portable"),
-        }
-        seconds = {name: [] for name in cases}
-        for _ in range(a.rounds):
-            for name, run in cases.items():
-                seconds[name].append(run())
+def measure(cases, rounds, what):
+    """Seconds of every case in every round; says where and when."""
+    seconds = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, run in cases.items():
+            seconds[name].append(run())
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     print(f"{processor()} ({os.cpu_count()} cores, {platform.machine()}), {datetime.date.today()}, "
-          f"commit {commit.stdout.strip()}, load {os.getloadavg()[0]:.1f}, medians of {a.rounds} "
-          f"interleaved rounds, SpliceAI-10k, one member, {bases:,} bases, one strand\n")
+          f"commit {commit.stdout.strip()}, load {os.getloadavg()[0]:.1f}, medians of {rounds} "
+          f"interleaved rounds, {what}\n")
+    return seconds
+
+
+def import_model(a, folder, members):
+    model = os.path.join(folder, "model.safetensors")
+    files = [os.path.join(a.shared, f"weights/spliceai/spliceai{m + 1}.h5") for m in range(members)]
+    subprocess.run([a.atrous, "import", "-q", "spliceai", *files, "-o", model], check=True)
+    return model
+
+
+def torch(a, *flags, env=None):
+    weights = os.path.join(a.shared, "weights/spliceai/spliceai1.h5")
+    peer = os.path.join(a.shared, "bench/torch_peer.py")
+    command = [a.python, peer, "--weights", weights, *flags]
+    return json.loads(cpu_seconds(command, env)[1])["cpu_s"]
+
+
+def track(a, folder):
+    """One member over 200 kb of one strand."""
+    fasta = os.path.join(a.shared, "conformance/hg38_1m.fa.gz")
+    region, bases = "chr1:600,001-800,000", 200_000
+    model = import_model(a, folder, 1)
+
+    def atrous(threads=1, isa="auto"):
+        out = os.path.join(folder, "out.bedGraph")
+        return cpu_seconds([a.atrous, "predict", "-q", "-m", model, "-r", fasta, "--region", region,
+                            "--track", "acceptor", "-t", str(threads), "--cpu-isa", isa, "-o", out])[0]
+
+    peer = lambda *flags, env=None: torch(a, "--bases", str(bases), *flags, env=env)
+    cases = {
+        "PyTorch eager": lambda: peer("--mode", "track"),
+        "PyTorch tuned, valid": lambda: peer("--mode", "tuned", "--work", "track", "--valid"),
+        "PyTorch eager, AVX2": lambda: peer("--mode", "track", env=AVX2),
+        "atrous, AVX-512": lambda: atrous(),
+        "atrous, AVX-512, 2 threads": lambda: atrous(threads=2),
+        "atrous, AVX2": lambda: atrous(isa="avx2"),
+        "atrous, portable": lambda: atrous(isa="portable"),
+    }
+    seconds = measure(cases, a.rounds, f"SpliceAI-10k, one member, {bases:,} bases, one strand")
     median = {name: statistics.median(s) for name, s in seconds.items()}
     print("| program | CPU s | µs per base | least to most | less CPU time than PyTorch eager |")
     print("|---|---:|---:|---:|---:|")
@@ -76,6 +87,52 @@ def main():
               f"{min(s):.2f} to {max(s):.2f} | {median[rival] / median[name]:.1f}x |")
     two, one = median["atrous, AVX-512, 2 threads"], median["atrous, AVX-512"]
     print(f"\nCPU time at 2 threads: {two / one:.2f} x that at 1 thread.")
+
+
+def snv(a, folder):
+    """Windows of substitutions, 50 positions to either side, five members, one strand."""
+    members, peers = 5, 10
+    model = import_model(a, folder, members)
+    loads = os.path.join(os.path.dirname(a.atrous), "examples", "edit_loads")
+    peak = {}
+
+    def peer(*flags):
+        return torch(a, "--variants", str(peers), *flags) * members / peers
+
+    def atrous(name, work, edits, threads=1):
+        spent, said = cpu_seconds([loads, model, work, str(edits), str(threads)])
+        peak[name] = json.loads(said)["peak_mb"]
+        return spent / edits
+
+    case = lambda name, *load: (name, lambda: atrous(name, *load))
+    cases = dict([
+        ("PyTorch eager, x 5 members", lambda: peer("--mode", "snv")),
+        ("PyTorch tuned, valid, x 5 members", lambda: peer("--mode", "tuned", "--work", "snv", "--valid")),
+        case("atrous, 40 lone variants", "isolated", 40),
+        case("atrous, 1,000 variants in 100 kb", "dense", 1000),
+        case("atrous, 1,000 in 100 kb, 2 threads", "dense", 1000, 2),
+        case("atrous, all 600 SNVs of 200 bases", "mutate", 600),
+    ])
+    seconds = measure(cases, a.rounds, f"SpliceAI-10k, five members, windows of 101 outputs, one strand")
+    median = {name: statistics.median(s) for name, s in seconds.items()}
+    eager = next(iter(median.values()))
+    print("| program | CPU ms per variant | least to most | variants per CPU s | peak MB | less CPU time than PyTorch eager |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, s in seconds.items():
+        print(f"| {name} | {median[name] * 1e3:.1f} | {min(s) * 1e3:.1f} to {max(s) * 1e3:.1f} | "
+              f"{1 / median[name]:.2f} | {peak.get(name, '')} | {eager / median[name]:.1f}x |")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--atrous", default="target/release/atrous")
+    ap.add_argument("--python", default="python3", help="a Python that has torch, h5py and numpy")
+    ap.add_argument("--shared", default=os.environ.get("ATROUS_SHARED", "../shared"))
+    ap.add_argument("--work", choices=("track", "snv"), default="track")
+    ap.add_argument("--rounds", type=int, default=5)
+    a = ap.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        {"track": track, "snv": snv}[a.work](a, folder)
 
 
 if __name__ == "__main__":

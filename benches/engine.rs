@@ -1,13 +1,14 @@
-//! CPU engine on whole networks with arbitrary weights: output bases per second on one thread.
+//! CPU engine on whole networks with arbitrary weights: output bases per second on one thread, and
+//! edits per second.
 //!
 //! `cargo bench --bench engine` runs all; `cargo bench --bench engine -- grouped` one of them.
 
 use atrous::engine::cpu::Isa;
-use atrous::engine::{CpuEngine, Engine, Job};
+use atrous::engine::{CpuEngine, Edit, Engine, Job, Stretch};
 use atrous::model::{
     Member, Model, Provenance, Source, Tensor, Track, TrackStrand, UnknownBase, Weights,
 };
-use atrous::network::{Architecture, Graph};
+use atrous::network::{Architecture, Graph, Span};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
@@ -91,4 +92,40 @@ fn grouped_portable(bencher: Bencher<'_, '_>, length: usize) {
 #[divan::bench(args = [100_000], sample_count = 2, sample_size = 1)]
 fn exponential_avx512(bencher: Bencher<'_, '_>, length: usize) {
     bench(bencher, preset("exponential-large"), Isa::Avx512, length);
+}
+
+/// Substitutions 100 bases apart in one stretch, 50 outputs to either side of each.
+fn bench_edits(bencher: Bencher<'_, '_>, isa: Isa, edits: usize) {
+    let model = model(preset("grouped"));
+    let engine = match CpuEngine::new(&model, &model.tracks, isa) {
+        Ok(engine) => engine,
+        Err(error) => return println!("skipped: {error}"),
+    };
+    let reach = engine.reach();
+    let start = -50 - i64::try_from(reach.left).expect("fits");
+    let end = 100 * i64::try_from(edits).expect("fits") + i64::try_from(reach.right).expect("fits");
+    let edit = |at: i64| Edit {
+        start: at,
+        removed: 1,
+        inserted: b"T".to_vec(),
+        window: Span::new(at - 50, at + 51),
+    };
+    let stretch = Stretch {
+        start,
+        letters: (0..end - start).map(|i| b"ACG"[(i * 7919 % 1009 % 3) as usize]).collect(),
+        edits: (0..edits as i64).map(|i| edit(100 * i)).collect(),
+    };
+    bencher.counter(ItemsCount::new(edits)).bench_local(|| {
+        engine.run_edits(std::slice::from_ref(&stretch), &|_| Ok(())).expect("runs")
+    });
+}
+
+#[divan::bench(args = [1, 50], sample_count = 3, sample_size = 1)]
+fn edits_avx512(bencher: Bencher<'_, '_>, edits: usize) {
+    bench_edits(bencher, Isa::Avx512, edits);
+}
+
+#[divan::bench(args = [1, 50], sample_count = 3, sample_size = 1)]
+fn edits_avx2(bencher: Bencher<'_, '_>, edits: usize) {
+    bench_edits(bencher, Isa::Avx2, edits);
 }

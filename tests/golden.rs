@@ -5,11 +5,12 @@
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
 use atrous::engine::cpu::Isa;
-use atrous::engine::{CpuEngine, Engine, Job, Oracle};
+use atrous::engine::{CpuEngine, Edit, Engine, Job, Oracle, Stretch, run_in_full};
 use atrous::genome::sequence::reverse_complement;
 use atrous::genome::{ContigId, Reference, Strand};
 use atrous::model::import::{FamilyChoice, ImportOptions, import};
 use atrous::model::{Model, Track};
+use atrous::network::Span;
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -242,5 +243,66 @@ fn the_oracle_reproduces_short_pieces_of_the_golden_tracks() {
             let error = worst(&got[0], expected);
             assert!(error <= TOLERANCE, "{}: {}, {error:e}", golden.path.display(), track.name);
         }
+    }
+}
+
+/// An edit near position `at`: one in three a substitution, the others of all lengths; windows of
+/// 101 and more positions, and now and then one that the edit does not lie in.
+fn some_edit(i: usize, at: i64) -> Edit {
+    let mixed = |by: usize, below: usize| i.wrapping_mul(by) / 7 % below;
+    let (removed, inserted) = match i % 6 {
+        0 | 1 => (1, 1),
+        2 => (1 + mixed(31, 40), mixed(17, 5)),
+        3 => (mixed(13, 4), 1 + mixed(37, 60)),
+        4 => (1 + mixed(29, 30), 1 + mixed(41, 30)),
+        _ => (mixed(43, 3), 1 + mixed(7919, 3000)),
+    };
+    let inserted = (0..inserted).map(|j| b"ACGTN"[(i * 31 + j * j + j / 3) % 5]).collect();
+    let (before, after) = ([50, 50, 500, -20][i / 6 % 4], [51, 51, 501, 90][i / 6 % 4]);
+    Edit { start: at, removed, inserted, window: Span::new(at - before, at + after) }
+}
+
+#[test]
+fn edits_in_published_networks_equal_their_computation_in_full() {
+    /// The scores of variants must not depend on how they are computed (splice-scoring.md B3).
+    const NEAR: f32 = 1e-6;
+    let Some(root) = shared() else { return };
+    let mut reference = Reference::open(&root.join("conformance").join("hg38_1m.fa.gz")).unwrap();
+    let (contig, _, _) = reference.contigs().iter().next().unwrap();
+    for (set, count) in [
+        ("spliceai1", 72),
+        ("pangolin_1_0", 48),
+        ("openspliceai2000_rs10", 96),
+        ("openspliceai400_rs10", 96),
+        ("openspliceai80_rs10", 96),
+    ] {
+        let model = load(&root, set);
+        let engine = CpuEngine::new(&model, &model.tracks, Isa::best()).unwrap();
+        let reach = engine.reach();
+        let (left, right) = (reach.left as i64, reach.right as i64);
+        let (start, end) = (65_000 - left, 73_000 + right);
+        // exons of OR4F5; several edits share a reference
+        let place = |i: usize| 65_600 + (i as i64 * 7919) % 6_800;
+        let stretch = Stretch {
+            start,
+            letters: reference.fetch(contig, start, end).unwrap(),
+            edits: (0..count).map(|i| some_edit(i, place(i))).collect(),
+        };
+        let stretches = [stretch];
+        let got = engine.run_edits(&stretches, &|_| Ok(())).unwrap();
+        let full = run_in_full(&engine, &stretches, &|_| Ok(())).unwrap();
+        let mut worst = 0.0f32;
+        for (edit, (got, full)) in stretches[0].edits.iter().zip(got[0].iter().zip(&full[0])) {
+            for (got, full) in [
+                (&got.reference.tracks, &full.reference.tracks),
+                (&got.alternative.tracks, &full.alternative.tracks),
+            ] {
+                for (got, full) in got.iter().flatten().zip(full.iter().flatten()) {
+                    worst = worst.max((got - full).abs());
+                    assert!(worst <= NEAR, "{set}, {edit:?}: {got} against {full}");
+                }
+            }
+        }
+        println!("{set}: {count} edits, at most {worst:e} apart");
     }
 }

@@ -26,8 +26,8 @@ pub const POINTS: [usize; 4] = [32, 64, 128, 256];
 /// The shortest transform within this factor of the cheapest one is taken: short blocks waste less
 /// at the ends of a stretch.
 const GOOD_ENOUGH: f64 = 1.3;
-/// Tiles that go through the stages together: enough to use each weight often.
-const TILES: usize = 24;
+/// Most tiles that go through the stages together: enough to use each weight often.
+const TILES: usize = 32;
 /// A multiply-add inside transforms takes about as long as this many of the direct kernel.
 const OVERHEAD: usize = 2;
 /// Transforms must be this many times faster than the direct kernel, or it is preferred: on real
@@ -43,11 +43,15 @@ const LARGEST_ERROR: f64 = 2e-5;
 #[derive(Debug, Clone)]
 pub struct Spectral {
     points: usize,
+    /// Output rows of a tile.
+    outputs: usize,
     taps: usize,
     dilation: usize,
     /// `[frequency 0..=N/2][input][real parts of 32 outputs, imaginary parts]`.
     weights: Aligned,
     bias: [f32; CHANNELS],
+    /// `[input][output]`: what a constant input of 1, balanced, adds to an output.
+    sums: Vec<f32>,
     /// What each input channel is multiplied with first (its weights are divided by it): powers of
     /// two near the norm of its weights, so that rounding errors weigh alike on all channels.
     balance: [f32; CHANNELS],
@@ -66,36 +70,45 @@ pub fn fits(packed: &Packed) -> bool {
 /// too long for it.
 fn cost(points: usize, taps: usize) -> Option<usize> {
     let outputs = (points + 1).checked_sub(taps).filter(|&outputs| outputs > 0)?;
-    let products = (points / 2 + 1) * 4 * CHANNELS * CHANNELS;
-    let transforms = 5 * CHANNELS * points * points.ilog2() as usize / 2;
-    Some((products + transforms) / outputs)
+    Some(products(points) / outputs)
 }
 
-/// Time of one tile, in multiply-adds of the direct kernel, and its output rows.
-pub fn tile(points: usize, taps: usize) -> Option<(usize, usize)> {
-    let outputs = (points + 1).saturating_sub(taps);
-    Some((OVERHEAD * cost(points, taps)? * outputs, outputs))
+/// The best length of transforms for long stretches, after what it costs.
+fn best(taps: usize) -> Option<(usize, usize)> {
+    let costs = || POINTS.iter().filter_map(|&points| Some((cost(points, taps)?, points)));
+    let (least, _) = costs().min()?;
+    costs().find(|(cost, _)| *cost as f64 <= GOOD_ENOUGH * least as f64)
+}
+
+/// Whether transforms are so much faster than the direct kernel that they are worth their errors.
+pub fn pays(packed: &Packed) -> bool {
+    best(packed.taps).is_some_and(|(cost, _)| LEAST_GAIN * OVERHEAD * cost <= packed.work())
+}
+
+/// Numbers of multiply-adds of one tile.
+fn products(points: usize) -> usize {
+    let products = (points / 2 + 1) * 4 * CHANNELS * CHANNELS;
+    products + 5 * CHANNELS * points * points.ilog2() as usize / 2
+}
+
+/// Time of one tile, in multiply-adds of the direct kernel.
+pub fn work(points: usize) -> usize {
+    OVERHEAD * products(points)
 }
 
 impl Spectral {
     /// Spectra of the weights, where transforms are expected to be faster than the direct kernel.
     pub fn new(packed: &Packed, dilation: usize) -> Option<Self> {
-        if !fits(packed) {
+        let (_, points) = best(packed.taps)?;
+        if !fits(packed) || !pays(packed) {
             return None;
         }
-        let taps = packed.taps;
-        let costs = || POINTS.iter().filter_map(|&points| Some((cost(points, taps)?, points)));
-        let (least, _) = costs().min()?;
-        let good = |(cost, _): &(usize, usize)| *cost as f64 <= GOOD_ENOUGH * least as f64;
-        let (cost, points) = costs().find(good)?;
-        if LEAST_GAIN * OVERHEAD * cost > packed.work() {
-            return None;
-        }
-        Some(Self::with_points(packed, dilation, points))
+        Some(Self::of_size(packed, dilation, (points, points - packed.taps + 1)))
     }
 
-    /// Spectra of the weights for transforms of `points`, which are more than there are taps.
-    pub fn with_points(packed: &Packed, dilation: usize, points: usize) -> Self {
+    /// Spectra of the weights for transforms of so many points, of which so many become outputs:
+    /// at most those that no tap reaches around.
+    pub fn of_size(packed: &Packed, dilation: usize, (points, outputs): (usize, usize)) -> Self {
         let taps = packed.taps;
         let weight = |tap: usize, input: usize| match input < packed.inputs {
             true => &packed.weights[(tap * packed.inputs + input) * CHANNELS..][..CHANNELS],
@@ -127,6 +140,12 @@ impl Spectral {
                 weights.extend(sums.as_flattened().iter().map(|sum| (sum * scale) as f32));
             }
         }
+        let sum = |input: usize, output: usize| -> f32 {
+            let sum: f64 = (0..taps).map(|tap| f64::from(weight(tap, input)[output])).sum();
+            (sum / f64::from(balance[input])) as f32
+        };
+        let sums = (0..CHANNELS).flat_map(|i| (0..CHANNELS).map(move |o| (i, o)));
+        let sums = sums.map(|(input, output)| sum(input, output)).collect();
         let norm = |output: usize| -> f64 {
             let inputs = (0..CHANNELS).flat_map(|input| {
                 (0..taps).map(move |tap| f64::from(weight(tap, input)[output] / balance[input]))
@@ -137,9 +156,11 @@ impl Spectral {
         let largest_energy = points as f64 * (LARGEST_ERROR / ERROR).powi(2) / norm;
         Self {
             points,
+            outputs,
             taps,
             dilation,
             weights: weights[..].into(),
+            sums,
             bias: packed.bias[..].try_into().expect("32 padded outputs"),
             balance,
             twiddles: twiddles(points),
@@ -147,14 +168,9 @@ impl Spectral {
         }
     }
 
-    /// Output rows of a tile.
-    fn outputs(&self) -> usize {
-        self.points - self.taps + 1
-    }
-
     /// Output positions of a block; blocks begin at absolute multiples of it.
     pub fn block(&self) -> usize {
-        self.outputs() * self.dilation
+        self.outputs * self.dilation
     }
 
     /// First row of a tile, in the input as in the output.
@@ -169,7 +185,7 @@ impl Spectral {
 
     /// Output rows of a tile that lie within so many rows.
     fn outputs_within(&self, tile: usize, rows: usize) -> usize {
-        self.outputs().min((rows - self.first_row(tile)).div_ceil(self.dilation))
+        self.outputs.min((rows - self.first_row(tile)).div_ceil(self.dilation))
     }
 
     /// Time per output row, in multiply-adds of the direct kernel.
@@ -185,6 +201,8 @@ pub struct Scratch {
     points: [Aligned; 2],
     /// `[frequency][tile][ROW]`
     spectra: Aligned,
+    /// `[tile][channel]`: the means of the balanced input rows.
+    means: Aligned,
     /// Which tiles are computed directly.
     too_loud: Vec<bool>,
 }
@@ -208,9 +226,10 @@ pub fn convolve(
     }
     assert!(pass.fits(spectral.taps, spectral.dilation, CHANNELS), "the input holds the pass");
     let tiles = spectral.tiles(pass.rows);
-    scratch.rows.hold(spectral.outputs() * CHANNELS);
-    for first in (0..tiles).step_by(TILES) {
-        let tiles = first..tiles.min(first + TILES);
+    scratch.rows.hold(spectral.outputs * CHANNELS);
+    let together = tiles.div_ceil(tiles.div_ceil(TILES));
+    for first in (0..tiles).step_by(together) {
+        let tiles = first..tiles.min(first + together);
         let super::Scratch { rows: all_rows, transforms: scratch, .. } = &mut *scratch;
         scratch.too_loud.clear();
         simd::run(isa, Forward { spectral, pass, scratch, tiles: tiles.clone() });
@@ -262,6 +281,7 @@ impl Forward<'_> {
         let count = tiles.len();
         scratch.points.iter_mut().for_each(|half| half.hold(points * CHANNELS));
         scratch.spectra.hold((points / 2 + 1) * count * ROW);
+        scratch.means.hold(count * CHANNELS);
         let [a, b] = &mut scratch.points;
         let (a, b) = (a.as_mut_ptr(), b.as_mut_ptr());
         let spectra = scratch.spectra.as_mut_ptr();
@@ -272,7 +292,8 @@ impl Forward<'_> {
             for (tile, to) in tiles.zip(0..) {
                 let input = pass.input.as_ptr().add(spectral.first_row(tile) * pass.input_stride);
                 let given = spectral.outputs_within(tile, pass.rows) + spectral.taps - 1;
-                gather::<V>(input, step, &spectral.balance, b, (given, points));
+                let means = scratch.means.as_mut_ptr().add(to * CHANNELS);
+                gather::<V>(input, step, &spectral.balance, (b, means), (given, points));
                 let energy = energy::<V>(b, points);
                 scratch.too_loud.push(energy.is_nan() || energy > spectral.largest_energy);
                 let z = transform::<V>(&spectral.twiddles, b, a, points);
@@ -315,37 +336,68 @@ impl Work for Back<'_> {
         unsafe {
             tangle::<V>(scratch.spectra.as_ptr().add(tile * ROW), count * ROW, a, points);
             let z = transform::<V>(&spectral.twiddles, a, b, points);
-            finish::<V>(z, &spectral.bias, rows.as_mut_ptr(), outputs);
+            let bias = level::<V>(spectral, scratch.means.as_ptr().add(tile * CHANNELS));
+            finish::<V>(z, &bias, rows.as_mut_ptr(), outputs);
         }
     }
 }
 
-/// Copies the `given` rows of a tile, `step` numbers apart, and balances their channels; zeros fill
-/// the rest of the points.
+/// Copies the `given` rows of a tile, `step` numbers apart, balances their channels and takes their
+/// means off; zeros fill the rest of the points. What is constant over a tile would otherwise leave
+/// the same rounding error in all its outputs, and such errors add up from layer to layer.
 ///
 /// # Safety
-/// The rows are there, `to` has room for all points, and the instruction set is there.
+/// The rows are there, `to` has room for all points, `means` for all channels, and the instruction
+/// set is there.
 #[inline(always)]
 unsafe fn gather<V: Lanes>(
     rows: *const f32,
     step: usize,
     balance: &[f32; CHANNELS],
-    to: *mut f32,
+    (to, means): (*mut f32, *mut f32),
     (given, points): (usize, usize),
 ) {
     // SAFETY: see above.
     unsafe {
+        let share = V::splat(1.0 / given as f32);
         for column in (0..CHANNELS).step_by(V::WIDTH) {
             let balance = V::load(balance.as_ptr().add(column));
+            let mut sum = V::splat(0.0);
+            for point in 0..given {
+                sum = sum.plus(V::load(rows.add(point * step + column)));
+            }
+            let mean = sum.times(share).times(balance);
+            mean.store(means.add(column));
             for point in 0..given {
                 let x = V::load(rows.add(point * step + column));
-                x.times(balance).store(to.add(point * CHANNELS + column));
+                x.times(balance).minus(mean).store(to.add(point * CHANNELS + column));
             }
             for point in given..points {
                 V::splat(0.0).store(to.add(point * CHANNELS + column));
             }
         }
     }
+}
+
+/// The bias, and what the means of a tile add to its outputs.
+///
+/// # Safety
+/// `means` holds all channels, and the instruction set is there.
+#[inline(always)]
+unsafe fn level<V: Lanes>(spectral: &Spectral, means: *const f32) -> [f32; CHANNELS] {
+    let mut level = spectral.bias;
+    // SAFETY: see above; the sums are a matrix of all channels.
+    unsafe {
+        for column in (0..CHANNELS).step_by(V::WIDTH) {
+            let mut sum = V::load(level.as_ptr().add(column));
+            for input in 0..CHANNELS {
+                let weights = V::load(spectral.sums.as_ptr().add(input * CHANNELS + column));
+                sum = sum.add_product(V::splat(*means.add(input)), weights);
+            }
+            sum.store(level.as_mut_ptr().add(column));
+        }
+    }
+    level
 }
 
 /// Sum of squares of the rows of a tile. Not a number if one of them is not.

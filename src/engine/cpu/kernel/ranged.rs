@@ -13,22 +13,33 @@ pub enum Choice {
     Own,
     /// Sums of products: any row by itself.
     Direct,
-    /// Transforms of the length with this index in [`POINTS`].
+    /// One of the [`TRANSFORMS`] kinds of transforms, by index.
     Transform(usize),
 }
+
+/// Kinds of transforms: each of [`POINTS`] with all outputs that it can give, and with so many
+/// that blocks fit the reach of the convolution without a rest.
+const TRANSFORMS: usize = 2 * POINTS.len();
 
 /// Spectra of every length, made when they are first asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Ranged {
-    spectra: [OnceLock<Box<Spectral>>; POINTS.len()],
+    spectra: [OnceLock<Box<Spectral>>; TRANSFORMS],
 }
 
 impl Convolution {
     /// The kernels that can compute it.
     pub fn choices(&self) -> impl Iterator<Item = Choice> {
-        let usable = |index: &usize| fft::fits(&self.packed) && self.tile(*index).is_some();
-        let transforms = (0..POINTS.len()).filter(usable).map(Choice::Transform);
+        let usable = |index: &usize| self.may_transform() && self.outputs(*index) > 0;
+        let transforms = (0..TRANSFORMS).filter(usable).map(Choice::Transform);
         [Choice::Own, Choice::Direct].into_iter().chain(transforms)
+    }
+
+    /// Whether transforms are accurate enough. Short kernels of neighbouring positions are the first
+    /// layers of a network, whose errors pass through all others, and gain less than long ones
+    /// (docs/decisions/when-to-transform.md).
+    fn may_transform(&self) -> bool {
+        fft::fits(&self.packed) && (self.dilation > 1 || fft::pays(&self.packed))
     }
 
     /// The fastest kernel for a range of so many rows: a function of that number and the shape of
@@ -43,9 +54,7 @@ impl Convolution {
         match choice {
             Choice::Own => self.block(),
             Choice::Direct => 1,
-            Choice::Transform(index) => {
-                self.tile(index).map_or(1, |(_, outputs)| outputs * self.dilation)
-            }
+            Choice::Transform(index) => self.outputs(index) * self.dilation,
         }
     }
 
@@ -54,9 +63,7 @@ impl Convolution {
         match choice {
             Choice::Own => self.work(),
             Choice::Direct => self.packed.work(),
-            Choice::Transform(index) => {
-                self.tile(index).map_or(usize::MAX, |(work, outputs)| work / outputs)
-            }
+            Choice::Transform(index) => fft::work(POINTS[index / 2]) / self.outputs(index),
         }
     }
 
@@ -65,10 +72,10 @@ impl Convolution {
     pub fn work_of_range(&self, choice: Choice, rows: usize) -> usize {
         match choice {
             Choice::Own | Choice::Direct => rows * self.work_of(choice),
-            Choice::Transform(index) => self.tile(index).map_or(usize::MAX, |(work, outputs)| {
-                let blocks = rows.div_ceil(self.dilation).div_ceil(outputs);
-                blocks * self.dilation.min(rows) * work
-            }),
+            Choice::Transform(index) => {
+                let blocks = rows.div_ceil(self.dilation).div_ceil(self.outputs(index));
+                blocks * self.dilation.min(rows) * fft::work(POINTS[index / 2])
+            }
         }
     }
 
@@ -93,15 +100,28 @@ impl Convolution {
                 direct::convolve_by_parts(isa, packed, *dilation, pass, scratch, take);
             }
             Choice::Transform(index) => {
-                let make = || Box::new(Spectral::with_points(packed, *dilation, POINTS[index]));
+                let size = (POINTS[index / 2], self.outputs(index));
+                let make = || Box::new(Spectral::of_size(packed, *dilation, size));
                 let spectral = self.ranged.spectra[index].get_or_init(make);
                 fft::convolve(isa, spectral, packed, pass, scratch, take);
             }
         }
     }
 
-    /// Time and output rows of a tile of transforms; `None` where the kernel is too long.
-    fn tile(&self, index: usize) -> Option<(usize, usize)> {
-        fft::tile(POINTS[index], self.packed.taps)
+    /// Taps, dilation and channels: what the choice of a kernel looks at.
+    pub fn shape(&self) -> [usize; 4] {
+        [self.packed.taps, self.dilation, self.packed.inputs, self.packed.stride]
+    }
+
+    /// Output rows of a tile of transforms; 0 where the kernel is too long for them.
+    fn outputs(&self, index: usize) -> usize {
+        let most = (POINTS[index / 2] + 1).saturating_sub(self.packed.taps);
+        let reach = self.packed.taps - 1;
+        match index % 2 {
+            0 => most,
+            _ if reach == 0 || most == 0 => 0,
+            _ if most >= reach => most / reach * reach,
+            _ => (1..=most).rev().find(|outputs| reach % outputs == 0).unwrap_or(0),
+        }
     }
 }
