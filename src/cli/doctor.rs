@@ -253,13 +253,25 @@ impl Findings {
 /// Whether libtorch is there, and whether it has a GPU to run on.
 #[cfg(feature = "torch")]
 fn libtorch() -> Libtorch {
-    use atrous::engine::torch::{Gpu, find_gpu};
+    use atrous::engine::torch::{Gpu, find_gpu, installation};
+    let found = installation();
+    let folder = found.folder.map_or("a folder unknown".into(), |at| at.display().to_string());
+    let cards = match found.cards {
+        Ok(cards) if cards.is_empty() => "the driver shows no card".into(),
+        Ok(cards) => {
+            let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+            let card = |(name, bytes): &(String, u64)| format!("{name}, {:.1} GiB", gib(*bytes));
+            cards.iter().map(card).collect::<Vec<_>>().join("; ")
+        }
+        Err(why) => why,
+    };
     let (gpu, broken) = match find_gpu() {
         Gpu::Ready => ("with a GPU", None),
         Gpu::Absent => ("no GPU found: it runs on the CPU", None),
         Gpu::Unusable(why) => ("there is a GPU that cannot be used", Some(why)),
     };
-    Libtorch { in_this_build: true, says: format!("in this build, {gpu}"), broken }
+    let says = format!("{} from {folder}, {gpu} ({cards})", found.version);
+    Libtorch { in_this_build: true, says, broken }
 }
 
 /// A build without libtorch has nothing to look for.

@@ -22,7 +22,7 @@ use crate::network::{Graph, Reach};
 use batch::{Batch, batches};
 use networks::{Batched, Networks};
 use place::Place;
-pub use place::{Gpu, find_gpu};
+pub use place::{Gpu, Installation, find_gpu, installation};
 use program::Program;
 use rayon::prelude::*;
 use std::borrow::Cow;

@@ -1,8 +1,9 @@
 //! Which device an engine runs on.
 
-use super::cuda;
+use super::{cuda, driver, shim};
 use crate::engine::Device;
 use crate::error::{Error, Result};
+use std::path::PathBuf;
 
 /// Where an engine runs.
 #[derive(Debug, Clone)]
@@ -22,6 +23,27 @@ pub enum Gpu {
     Absent,
     /// There is one, but something that it needs was not found: what was looked for.
     Unusable(String),
+}
+
+/// What libtorch was loaded, and what the driver says of cards.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    /// Version of libtorch: `2.11.0`.
+    pub version: String,
+    /// The folder that its libraries were loaded from.
+    pub folder: Option<PathBuf>,
+    /// Name and bytes of memory of each card that this process may use, or why none can be seen.
+    pub cards: std::result::Result<Vec<(String, u64)>, String>,
+}
+
+/// Looks at the installation; loads nothing of CUDA but the driver.
+pub fn installation() -> Installation {
+    let name = |card: driver::Card| (card.name, card.memory);
+    Installation {
+        version: shim::version(),
+        folder: shim::library_folder(),
+        cards: driver::cards().map(|cards| cards.into_iter().map(name).collect()),
+    }
 }
 
 /// Looks for a GPU. Where there is one, libtorch's CUDA libraries are loaded.

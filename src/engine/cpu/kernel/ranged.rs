@@ -24,7 +24,7 @@ const TRANSFORMS: usize = 2 * POINTS.len();
 /// Spectra of every length, made when they are first asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Ranged {
-    spectra: [OnceLock<Box<Spectral>>; TRANSFORMS],
+    spectra: Box<[OnceLock<Spectral>; TRANSFORMS]>,
 }
 
 impl Convolution {
@@ -101,7 +101,7 @@ impl Convolution {
             }
             Choice::Transform(index) => {
                 let size = (POINTS[index / 2], self.outputs(index));
-                let make = || Box::new(Spectral::of_size(packed, *dilation, size));
+                let make = || Spectral::of_size(packed, *dilation, size);
                 let spectral = self.ranged.spectra[index].get_or_init(make);
                 fft::convolve(isa, spectral, packed, pass, scratch, take);
             }
@@ -121,7 +121,7 @@ impl Convolution {
             0 => most,
             _ if reach == 0 || most == 0 => 0,
             _ if most >= reach => most / reach * reach,
-            _ => (1..=most).rev().find(|outputs| reach % outputs == 0).unwrap_or(0),
+            _ => (1..=most).rev().find(|outputs| reach.is_multiple_of(*outputs)).unwrap_or(0),
         }
     }
 }
