@@ -35,7 +35,9 @@ fetch() {
     --only-binary :all: --implementation cp --python-version 3.11 --abi cp311 --abi none \
     --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 \
     --platform manylinux_2_25_x86_64 --platform manylinux_2_17_x86_64 \
-    --platform manylinux2014_x86_64 --dest "$into/wheels" --requirement "$list" >&2 ||
+    --platform manylinux2014_x86_64 --platform manylinux2010_x86_64 \
+    --platform manylinux_2_12_x86_64 --platform manylinux1_x86_64 \
+    --platform manylinux_2_5_x86_64 --dest "$into/wheels" --requirement "$list" >&2 ||
     fail "pip could not fetch libtorch (its own message is above)" \
       "Without a network, copy $kept from a machine that has it," "${otherwise[@]}"
   python3 - "$into" "$@" <<'PYTHON'
