@@ -54,9 +54,9 @@ doc: ## API documentation, warnings are errors
 bench: ## measure the CPU engine
 	$(CARGO) bench $(LOCKED)
 
-compare: ## measure beside PyTorch; PYTHON names one that has torch, h5py and numpy
+compare: ## measure beside PyTorch (WORK=track or snv); PYTHON names one with torch, h5py, numpy
 	$(CARGO) build $(LOCKED) --release
-	benches/compare.py --shared "$(SHARED)" --python $(or $(PYTHON),python3)
+	benches/compare.py --work $(or $(WORK),track) --shared "$(SHARED)" --python $(or $(PYTHON),python3)
 
 ci: ## what CI runs
 	.ci/run

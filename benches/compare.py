@@ -2,14 +2,13 @@
 """Measure atrous beside PyTorch: same weights, same bases, interleaved, CPU time, medians.
 
   benches/compare.py --atrous target/release/atrous --python VENV/bin/python --shared ../shared
-  benches/compare.py --work snv ...     windows of variants instead of a track
+  benches/compare.py --work snv ...     variants instead of a track
 
 VENV has torch, h5py and numpy; the shared folder holds bench/torch_peer.py, the weights and the
 sequence. CPU seconds of atrous are those of the whole process, start-up, reading and writing
-included; those of PyTorch cover its forward passes alone. --work snv runs the example edit_loads,
-which lies beside atrous (cargo build --release --examples). Prints a table of docs/benchmarks.md.
+included; those of PyTorch cover its forward passes alone. Prints a table of docs/benchmarks.md.
 """
-import argparse, datetime, json, os, platform, resource, statistics, subprocess, tempfile
+import argparse, datetime, gzip, json, os, platform, random, resource, statistics, subprocess, tempfile
 
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
@@ -89,29 +88,57 @@ def track(a, folder):
     print(f"\nCPU time at 2 threads: {two / one:.2f} x that at 1 thread.")
 
 
+def variants(a, folder):
+    """VCF files of substitutions: lone ones, 25 kb apart, and 1,000 within 100 kb."""
+    with gzip.open(os.path.join(a.shared, "conformance/hg38_1m.fa.gz"), "rt") as lines:
+        sequence = "".join(line.strip() for line in lines if not line.startswith(">")).upper()
+    draw = random.Random(1)
+    lone = [p for p in range(400_000, 900_000, 25_000) if "N" not in sequence[p - 6000:p + 6000]]
+    dense = sorted(draw.sample(range(600_000, 700_000), 1000))
+    files = {}
+    for name, positions in (("lone", lone), ("dense", dense)):
+        files[name] = os.path.join(folder, name + ".vcf"), len(positions)
+        with open(files[name][0], "w") as out:
+            out.write("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
+            for p in positions:
+                alt = draw.choice([letter for letter in "ACGT" if letter != sequence[p]])
+                out.write(f"chr1\t{p + 1}\t.\t{sequence[p]}\t{alt}\t.\t.\t.\n")
+    return files
+
+
 def snv(a, folder):
-    """Windows of substitutions, 50 positions to either side, five members, one strand."""
+    """Substitutions, 50 positions to either side, five members, one strand, no gene's mask."""
     members, peers = 5, 10
     model = import_model(a, folder, members)
-    loads = os.path.join(os.path.dirname(a.atrous), "examples", "edit_loads")
+    fasta = os.path.join(a.shared, "conformance/hg38_1m.fa.gz")
+    files = variants(a, folder)
     peak = {}
 
     def peer(*flags):
         return torch(a, "--variants", str(peers), *flags) * members / peers
 
-    def atrous(name, work, edits, threads=1):
-        spent, said = cpu_seconds([loads, model, work, str(edits), str(threads)])
-        peak[name] = json.loads(said)["peak_mb"]
-        return spent / edits
+    def atrous(name, count, *command, threads=1):
+        summary = os.path.join(folder, "run.json")
+        spent, _ = cpu_seconds([a.atrous, *command, "-q", "-m", model, "-r", fasta, "--strand", "+",
+                                "-t", str(threads), "--summary", summary])
+        with open(summary) as run:
+            peak[name] = round(json.load(run)["peak_memory_bytes"] / 1e6)
+        return spent / count
 
-    case = lambda name, *load: (name, lambda: atrous(name, *load))
+    def score(name, load, threads=1):
+        vcf, count = files[load]
+        out = os.path.join(folder, "out.vcf")
+        return name, lambda: atrous(name, count, "score", vcf, "-o", out, threads=threads)
+
+    mutate = "atrous mutate, all 600 SNVs of 200 bases"
+    region = ("mutate", "--region", "chr1:600,001-600,200", "-o", os.path.join(folder, "out.tsv"))
     cases = dict([
         ("PyTorch eager, x 5 members", lambda: peer("--mode", "snv")),
         ("PyTorch tuned, valid, x 5 members", lambda: peer("--mode", "tuned", "--work", "snv", "--valid")),
-        case("atrous, 40 lone variants", "isolated", 40),
-        case("atrous, 1,000 variants in 100 kb", "dense", 1000),
-        case("atrous, 1,000 in 100 kb, 2 threads", "dense", 1000, 2),
-        case("atrous, all 600 SNVs of 200 bases", "mutate", 600),
+        score(f"atrous score, {files['lone'][1]} lone variants", "lone"),
+        score("atrous score, 1,000 variants in 100 kb", "dense"),
+        score("atrous score, 1,000 in 100 kb, 2 threads", "dense", 2),
+        (mutate, lambda: atrous(mutate, 600, *region)),
     ])
     seconds = measure(cases, a.rounds, f"SpliceAI-10k, five members, windows of 101 outputs, one strand")
     median = {name: statistics.median(s) for name, s in seconds.items()}
