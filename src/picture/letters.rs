@@ -1,7 +1,7 @@
 //! Letters of a stretch of sequence, as tall as they matter, over a map of what each change does.
 
 use super::axis::{Axis, SMALL, Scale, grouped, number};
-use super::svg::{Anchor, Svg};
+use super::svg::{Anchor, Svg, text_width};
 use super::{BLUE, Frame, INK, ORANGE, PALE, VERMILLION};
 
 /// What is drawn.
@@ -23,6 +23,8 @@ pub struct Letters<'a> {
     pub rows: &'a [(String, Vec<Option<f32>>)],
 }
 
+/// Where the words above the plots begin.
+const EDGE: f64 = 20.0;
 /// Pixels that are kept free around the plots.
 const LEFT: f64 = 84.0;
 const RIGHT: f64 = 96.0;
@@ -45,11 +47,12 @@ const FILLED: f64 = 0.92;
 pub fn draw(of: &Letters<'_>) -> String {
     let count = of.letters.len().max(1) as f64;
     let pitch = (WIDTH / count).clamp(THINNEST, WIDEST);
-    let width = (pitch * count).max(360.0);
+    let words = EDGE + text_width(of.subtitle, SMALL) - LEFT;
+    let width = (pitch * count).max(360.0).max(words);
     let map = ROW * of.rows.len() as f64;
     let mut svg = Svg::new(LEFT + width + RIGHT, TOP + TALL + GAP + map + BELOW);
-    svg.heading((20.0, 26.0), 16.0, of.title);
-    svg.text((20.0, 46.0), SMALL, Anchor::Start, of.subtitle);
+    svg.heading((EDGE, 26.0), 16.0, of.title);
+    svg.text((EDGE, 46.0), SMALL, Anchor::Start, of.subtitle);
     let plot = Frame { x: LEFT, y: TOP, width: pitch * count, height: TALL };
     draw_letters(&mut svg, plot, pitch, of);
     let frame = Frame { y: TOP + TALL + GAP, height: map, ..plot };
@@ -183,5 +186,11 @@ mod tests {
         assert_eq!(text.matches(">C</text>").count(), 1);
         assert_eq!(text.matches(">G</text>").count(), 0, "nothing to see of it");
         assert!(text.contains("+0.50 gain"), "{text}");
+
+        let words = "long words above few letters ".repeat(9);
+        let wide = draw(&Letters { subtitle: &words, ..picture });
+        let width = wide.split("width=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let width: f64 = width.unwrap().parse().unwrap();
+        assert!(width > text_width(&words, SMALL) + 2.0 * EDGE, "{width}");
     }
 }
