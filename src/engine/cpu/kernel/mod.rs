@@ -52,7 +52,7 @@ impl Convolution {
     pub fn new(packed: Packed, dilation: usize) -> Self {
         let kernel = match Spectral::new(&packed, dilation) {
             Some(spectral) => Kernel::Spectral(Box::new(spectral)),
-            None if winograd::pays(&packed) => {
+            None if winograd::pays(&packed, dilation) => {
                 Kernel::Winograd(Box::new(Winograd::new(&packed, dilation)))
             }
             None => Kernel::Direct,

@@ -33,6 +33,8 @@ const TILES: usize = 96;
 /// Filtering must be expected to be this many times faster than sums, or those are preferred: at 11
 /// taps it gains 3 % of a published network's time, and its errors reach the 2e-6 that is promised.
 const LEAST_GAIN: f64 = 1.65;
+/// Blocks are computed whole, in every layer of a tile: longer ones would be mostly context.
+const LONGEST_BLOCK: usize = 2048;
 /// Error in units of (root mean square of a tile's numbers) x (norm of the weights of an output).
 const ERROR: f64 = 5e-7;
 /// Largest estimated error; beyond it a tile is computed directly.
@@ -54,9 +56,13 @@ pub struct Winograd {
 }
 
 /// Whether the kernel is written for a convolution, and expected to be faster than sums.
-pub fn pays(packed: &Packed) -> bool {
+pub fn pays(packed: &Packed, dilation: usize) -> bool {
+    let short = OUTPUTS * dilation <= LONGEST_BLOCK;
     let wide = packed.inputs >= LEAST_CHANNELS && packed.stride >= LEAST_CHANNELS;
-    wide && packed.taps >= GROUP && LEAST_GAIN * work(packed) as f64 <= packed.work() as f64
+    short
+        && wide
+        && packed.taps >= GROUP
+        && LEAST_GAIN * work(packed) as f64 <= packed.work() as f64
 }
 
 /// Time per output row, in multiply-adds of the direct kernel: products, and the combinations
