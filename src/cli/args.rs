@@ -2,6 +2,7 @@
 
 use atrous::genome::{Reference, Resolver};
 use atrous::job::journal::Settings;
+use atrous::job::output::append;
 use atrous::job::progress::{Mode, Progress};
 use atrous::job::resources::default_threads;
 use atrous::job::summary::{ModelUsed, sample_of};
@@ -194,6 +195,14 @@ impl ReferenceArgs {
 pub fn count(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", grouped(number))
+}
+
+/// The files that a model and a reference are read from, indexes included: no output may replace one.
+pub fn files_read(model: &ModelArgs, reference: &ReferenceArgs) -> Vec<PathBuf> {
+    let fasta = &reference.reference;
+    let indexes = [".fai", ".gzi"].map(|ending| append(fasta, ending));
+    let named = model.model.iter().chain([fasta]).chain(&reference.aliases);
+    named.cloned().chain(indexes).collect()
 }
 
 #[cfg(test)]

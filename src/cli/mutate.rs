@@ -1,6 +1,6 @@
 //! `atrous mutate`: every change of a region, scored.
 
-use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count};
+use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count, files_read};
 use super::engine::EngineArgs;
 use super::score::GeneArgs;
 use anyhow::Result;
@@ -8,7 +8,6 @@ use atrous::effect::mutate::{Report, Request, mutate};
 use atrous::effect::{Reading, Scorer, Settings};
 use atrous::genome::parse_region;
 use atrous::job::distinct::refuse_shared;
-use atrous::job::output::append;
 use atrous::job::progress::rate;
 use atrous::job::{OutputFile, Summary, signal};
 use atrous::model::Model;
@@ -184,18 +183,9 @@ impl MutateArgs {
                 .at(plot)
                 .expected("a name that ends in .svg"));
         }
-        let fasta = &self.reference.reference;
-        let indexes = [".fai", ".gzi"].map(|ending| append(fasta, ending));
-        let inputs: Vec<&Path> = self
-            .model
-            .model
-            .iter()
-            .chain([fasta])
-            .chain(&indexes)
-            .chain(&self.reference.aliases)
-            .chain(self.genes.path())
-            .map(PathBuf::as_path)
-            .collect();
+        let read = files_read(&self.model, &self.reference);
+        let inputs: Vec<&Path> =
+            read.iter().chain(self.genes.path()).map(PathBuf::as_path).collect();
         refuse_shared(&outputs, &inputs)
     }
 

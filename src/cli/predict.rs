@@ -1,6 +1,6 @@
 //! `atrous predict`: the main job, from FASTA and regions to tracks and tables.
 
-use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count};
+use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count, files_read};
 use super::engine::{EngineArgs, measured};
 use super::windows::WindowArgs;
 use anyhow::Result;
@@ -9,7 +9,6 @@ use atrous::genome::regions::{RegionOptions, Regions, whole_contigs, whole_refer
 use atrous::genome::regions::{parse_region, read_bed};
 use atrous::genome::{Contigs, Resolver};
 use atrous::job::distinct::refuse_shared;
-use atrous::job::output::append;
 use atrous::job::progress::rate;
 use atrous::job::{OutputFile, Summary, signal};
 use atrous::predict::{Report, Request, Strands, predict, predict_windows};
@@ -207,15 +206,9 @@ impl PredictArgs {
     fn refuse_shared_outputs(&self, request: &Request) -> Checked<()> {
         let mut outputs = request.output_paths()?;
         outputs.extend(self.run.summary.clone());
-        let fasta = &self.reference.reference;
-        let indexes = [".fai", ".gzi"].map(|ending| append(fasta, ending));
-        let inputs: Vec<&Path> = self
-            .model
-            .model
+        let read = files_read(&self.model, &self.reference);
+        let inputs: Vec<&Path> = read
             .iter()
-            .chain([fasta])
-            .chain(&indexes)
-            .chain(&self.reference.aliases)
             .chain(&self.regions.regions)
             .map(PathBuf::as_path)
             .chain(self.windows.control_files())

@@ -2,7 +2,7 @@
 
 mod command;
 
-use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count};
+use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count, files_read};
 use super::engine::{EngineArgs, measured};
 use anyhow::Result;
 use atrous::effect::annotate::{Report, Request, annotate};
@@ -273,15 +273,9 @@ impl ScoreArgs {
             .chain(indexes)
             .map(PathBuf::as_path)
             .collect();
-        let fasta = &self.reference.reference;
-        let indexes = [".fai", ".gzi"].map(|ending| append(fasta, ending));
-        let inputs: Vec<&Path> = self
-            .model
-            .model
+        let read = files_read(&self.model, &self.reference);
+        let inputs: Vec<&Path> = read
             .iter()
-            .chain([fasta])
-            .chain(&indexes)
-            .chain(&self.reference.aliases)
             .chain(&self.genes.annotation)
             .chain(&self.variants.input)
             .map(PathBuf::as_path)
