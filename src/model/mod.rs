@@ -14,7 +14,8 @@ pub(crate) mod testing;
 mod validate;
 
 use crate::error::{Error, Result};
-use crate::network::{Graph, Reach, Span};
+use crate::network::architecture::WindowSize;
+use crate::network::{Architecture, Graph, Reach, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -193,6 +194,12 @@ pub struct Model {
 }
 
 impl Window {
+    /// That of an architecture, if it has one; its anchor is the middle of the input.
+    pub fn of(architecture: &Architecture) -> Option<Self> {
+        let WindowSize { input, output } = architecture.window?;
+        Some(Self { input, output, anchor: input / 2 })
+    }
+
     /// The positions that go in, from 0.
     pub fn span(&self) -> Span {
         Span::new(0, i64::try_from(self.input).unwrap_or(i64::MAX))

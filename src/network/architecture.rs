@@ -15,7 +15,8 @@
 
 use super::blocks::{self, Dilated};
 use super::graph::{Graph, GraphBuilder, NodeId};
-use super::op::{Activation, Op};
+use super::op::{Activation, Op, Padding};
+use super::ranges::Span;
 use super::schedule::{Dilations, MOST_LAYERS, is_one, one};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -56,12 +57,30 @@ pub struct Architecture {
     pub channels: usize,
     /// Activation of all blocks.
     pub activation: Activation,
+    /// What the convolutions of the trunk read beyond the ends of the window.
+    #[serde(default, skip_serializing_if = "Padding::is_none")]
+    pub padding: Padding,
+    /// The window that the network is run in, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowSize>,
     /// First layer, on the encoded sequence.
     pub stem: Stem,
     /// The trunk, stack after stack.
     pub stack: Vec<Stack>,
     /// Last layers.
     pub head: Head,
+}
+
+/// How long a window is: bases in, and outputs at its middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowSize {
+    /// Bases that go in.
+    #[serde(rename = "in")]
+    pub input: usize,
+    /// Positions that come out; the larger half of an odd rest is cut off on the right.
+    #[serde(rename = "out")]
+    pub output: usize,
 }
 
 /// The first layer: a convolution of the sequence.
@@ -153,6 +172,10 @@ pub struct Head {
     /// What is applied to the outputs.
     #[serde(default)]
     pub function: HeadFunction,
+    /// Name of a number per window, linear in the mean of those positions of the trunk that the
+    /// outputs read: the log count of a profile, the logits of which are the outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<String>,
 }
 
 /// What is applied to the output channels.
@@ -207,6 +230,7 @@ impl Architecture {
     /// Numbers that no network can have; the message names the stack or node.
     pub fn graph(&self) -> Result<Graph> {
         let mut g = GraphBuilder::new();
+        g.pad_with(self.padding);
         let stem = Op::centred(self.channels, self.stem.kernel, 1);
         let mut x = g.add("stem", stem, &[g.input()])?;
         if self.stem.activate {
@@ -240,6 +264,8 @@ impl Architecture {
             }
         }
         let x = skips.sum.unwrap_or(x);
+        g.pad_with(Padding::None);
+        let x = self.inner(&mut g, x)?;
         self.end(&mut g, x)?;
         g.finish_used()
     }
@@ -286,6 +312,36 @@ impl Architecture {
         Ok(x)
     }
 
+    /// The positions of the trunk that the outputs of the window read; all of them without one.
+    fn inner(&self, g: &mut GraphBuilder, trunk: NodeId) -> Result<NodeId> {
+        let Some(WindowSize { input, output }) = self.window else {
+            let key = match (&self.head.counts, self.padding) {
+                (Some(_), _) => "head.counts",
+                (None, Padding::Zero) => "padding",
+                (None, Padding::None) => return Ok(trunk),
+            };
+            return Err(Error::new(format!("`{key}` means something in a window only"))
+                .remedy("say how long it is: window = { in = 2114, out = 1000 }"));
+        };
+        let reach = Op::centred(1, self.head.kernel, 1).reach();
+        let position = |bases: usize| i64::try_from(bases).unwrap_or(i64::MAX / 4);
+        let domain = g.domain(trunk, Span::new(0, position(input)));
+        let first = position(input.saturating_sub(output) / 2);
+        let read = Span::new(first, first + position(output)).widen(reach.left, reach.right);
+        let sides = [read.start - domain.start, domain.end - read.end].map(usize::try_from);
+        let ([Ok(left), Ok(right)], false) = (sides, read.is_empty()) else {
+            let context = reach.left + reach.right;
+            let most = (domain.len() as u64).saturating_sub(context);
+            return Err(Error::new("the window is too short for its outputs")
+                .found(format!("{output} outputs of {input} bases"))
+                .expected(format!("1 to {most} outputs, or more bases")));
+        };
+        match (left, right) {
+            (0, 0) => Ok(trunk),
+            _ => g.add("inner", Op::Crop { left, right }, &[trunk]),
+        }
+    }
+
     /// The head.
     fn end(&self, g: &mut GraphBuilder, mut x: NodeId) -> Result<NodeId> {
         let head = &self.head;
@@ -295,6 +351,14 @@ impl Architecture {
                     .found(format!("{:?}", head.outputs))
                     .expected("a different name for each output"));
             }
+        }
+        if head.counts.is_some() {
+            if head.function != HeadFunction::Linear {
+                return Err(Error::new("the outputs beside `head.counts` are logits")
+                    .remedy("leave out `head.function`"));
+            }
+            let mean = g.add("mean", Op::Mean, &[x])?;
+            g.add("counts", Op::pointwise(1), &[mean])?;
         }
         if let Some(width) = head.hidden {
             x = g.add("head.act1", self.activation(), &[x])?;
@@ -384,6 +448,40 @@ mod tests {
     }
 
     #[test]
+    fn a_window_says_what_is_cut_off_and_counts_read_what_the_outputs_read() {
+        let text = |padding: &str, output: usize| {
+            format!(
+                "name = 'x'\nchannels = 8\nactivation = 'relu'\npadding = '{padding}'\n\
+                 window = {{ in = 2114, out = {output} }}\n\
+                 stem = {{ kernel = 21, activate = true }}\n\
+                 head = {{ outputs = ['signal'], kernel = 75, counts = 'log_counts' }}\n\
+                 [[stack]]\nblock = 'residual'\nkernel = 3\n\
+                 dilations = {{ schedule = 'exponential', base = 2, first = 2, layers = 8 }}\n"
+            )
+        };
+        // networks.md 3: 2114 bases less 2 (10 + 510 + 37) are 1000, and 1074 enter the mean
+        for (padding, cropped) in [("zero", true), ("none", false)] {
+            let architecture = Architecture::from_toml(&text(padding, 1000)).unwrap();
+            assert_eq!(
+                Architecture::from_toml(&architecture.to_toml()).unwrap(),
+                architecture,
+                "through its own text"
+            );
+            let graph = architecture.graph().unwrap();
+            let domains = graph.domains(Span::new(0, 2114));
+            assert_eq!(domains[graph.output()], Span::new(557, 1557), "{padding}");
+            let mean = graph.nodes().iter().find(|node| node.op == Op::Mean).unwrap();
+            assert_eq!(domains[mean.inputs[0]], Span::new(520, 1594), "{padding}");
+            let crops = graph.nodes().iter().any(|node| matches!(node.op, Op::Crop { .. }));
+            assert_eq!(crops, cropped, "{padding}");
+            assert_eq!(graph.scalar_channels(), 1);
+        }
+        let error = Architecture::from_toml(&text("none", 1001)).unwrap().graph().unwrap_err();
+        assert!(error.to_string().contains("1 to 1000 outputs"), "{error}");
+        assert!(Architecture::from_toml(&text("zero", 1001)).unwrap().graph().is_ok());
+    }
+
+    #[test]
     fn bad_files_are_refused_with_line_and_key() {
         let good = "name = 'x'\nchannels = 8\nactivation = 'relu'\nstem = { kernel = 1 }\n\
                     head = { outputs = ['a'] }\n[[stack]]\nblock = 'residual'\nkernel = 3\n\
@@ -404,6 +502,9 @@ mod tests {
             ("['a']", "['a', 'b', 'a']", "name of its own"),
             ("['a']", "['']", "name of its own"),
             ("name", "na me", "line 1, column"),
+            ("channels = 8", "channels = 8\npadding = 'zero'", "`padding` means something in"),
+            ("['a']", "['a'], counts = 'log_counts'", "`head.counts` means something in"),
+            ("kernel = 1 }", "kernel = 1 }\nwindow = { in = 5, out = 0 }", "too short"),
             (
                 "kernel = 3",
                 "kernel = 3\nepsilon = 1e-3",

@@ -3,7 +3,7 @@
 use super::architecture::{Architecture, Block, Head, HeadFunction, Stack, Stem};
 use super::coverage::{Coverage, MOST_OFFSETS};
 use super::facts::Facts;
-use super::op::Activation;
+use super::op::{Activation, Padding};
 use super::schedule::{Dilations, Schedule};
 use crate::error::{Error, Result};
 
@@ -198,6 +198,8 @@ impl Plan {
             ),
             channels,
             activation: Activation::Relu,
+            padding: Padding::None,
+            window: None,
             stem: Stem { kernel: 1, activate: false },
             stack: vec![Stack {
                 block: Block::LookAndMix,
@@ -214,6 +216,7 @@ impl Plan {
                 kernel: 1,
                 hidden: None,
                 function: HeadFunction::Linear,
+                counts: None,
             },
         }
     }

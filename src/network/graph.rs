@@ -9,6 +9,7 @@
 //! more end beside the last node: the scalar head.
 
 use super::op::{Op, Padding};
+use super::ranges::{self, Span};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -199,6 +200,11 @@ impl GraphBuilder {
     /// Channels of a node that is already there.
     pub fn channels(&self, node: NodeId) -> usize {
         self.channels[node]
+    }
+
+    /// The positions at which a node that is already there has a value, in a window of these.
+    pub fn domain(&self, node: NodeId, window: Span) -> Span {
+        ranges::domains(&self.nodes[..=node], window)[node]
     }
 
     /// Pads every convolution that is added from now on and has more than one tap.

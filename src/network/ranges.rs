@@ -1,6 +1,6 @@
 //! Interval arithmetic on a graph: reach, needed inputs, touched outputs (dilation.md 7).
 
-use super::graph::{Graph, NodeId};
+use super::graph::{Graph, Node, NodeId};
 use super::op::{Op, Padding};
 use serde::Serialize;
 
@@ -95,6 +95,26 @@ impl Span {
     }
 }
 
+/// See [`Graph::domains`].
+pub(super) fn domains(nodes: &[Node], input: Span) -> Vec<Span> {
+    let mut domains: Vec<Span> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let all = node.inputs.iter().map(|&earlier| domains[earlier]);
+        let inside = all.reduce(Span::intersect).unwrap_or(input);
+        domains.push(match node.op {
+            _ if inside.is_empty() => Span::EMPTY,
+            Op::Conv { padding: Padding::None, .. } => {
+                let reach = node.op.reach();
+                inside.shrink(reach.left, reach.right)
+            }
+            Op::Crop { left, right } => inside.shrink(left as u64, right as u64),
+            Op::Mean | Op::LogTotal { .. } => Span::SCALAR,
+            _ => inside,
+        });
+    }
+    domains
+}
+
 impl Graph {
     /// How far an output position looks into the sequence: the hull over all paths.
     pub fn reach(&self) -> Reach {
@@ -105,22 +125,7 @@ impl Graph {
     /// The positions at which each node has a value, when the sequence and the controls have
     /// `input` positions. A scalar has the one row 0.
     pub fn domains(&self, input: Span) -> Vec<Span> {
-        let mut domains: Vec<Span> = Vec::with_capacity(self.nodes().len());
-        for node in self.nodes() {
-            let all = node.inputs.iter().map(|&earlier| domains[earlier]);
-            let inside = all.reduce(Span::intersect).unwrap_or(input);
-            domains.push(match node.op {
-                _ if inside.is_empty() => Span::EMPTY,
-                Op::Conv { padding: Padding::None, .. } => {
-                    let reach = node.op.reach();
-                    inside.shrink(reach.left, reach.right)
-                }
-                Op::Crop { left, right } => inside.shrink(left as u64, right as u64),
-                Op::Mean | Op::LogTotal { .. } => Span::SCALAR,
-                _ => inside,
-            });
-        }
-        domains
+        domains(self.nodes(), input)
     }
 
     /// The positions of each node that `output` positions of the last node need, in a sequence
