@@ -44,6 +44,7 @@ pub mod engine;
 pub mod error;
 pub mod genome;
 pub mod job;
+pub mod merge;
 pub mod model;
 pub mod network;
 pub mod picture;

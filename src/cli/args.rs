@@ -5,6 +5,7 @@ use atrous::job::journal::Settings;
 use atrous::job::output::append;
 use atrous::job::progress::{Mode, Progress};
 use atrous::job::resources::default_threads;
+use atrous::job::shard::Shard;
 use atrous::job::summary::{ModelUsed, sample_of};
 use atrous::model::{Model, Track, UnknownBase, file};
 pub use atrous::picture::axis::grouped;
@@ -12,6 +13,16 @@ use atrous::{Error, Result};
 use clap::{Args, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+
+/// Which part of the job is done.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Clusters")]
+pub struct ShardArgs {
+    /// Do the I-th of N parts of about equal work, and write a manifest NAME.shard.json beside the
+    /// output; `atrous merge` puts the parts together, `atrous plan` says what they take.
+    #[arg(long, value_name = "I/N", value_parser = str::parse::<Shard>)]
+    pub shard: Option<Shard>,
+}
 
 /// How many cores are used, and where the machine-readable report goes.
 #[derive(Debug, Clone, Args)]

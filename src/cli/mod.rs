@@ -11,6 +11,7 @@ mod import;
 mod inspect;
 pub mod log;
 mod man;
+mod merge;
 mod mutate;
 mod predict;
 mod pwm;
@@ -31,9 +32,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Predict(predict::PredictArgs),
+    Predict(Box<predict::PredictArgs>),
     Score(Box<score::ScoreArgs>),
     Mutate(Box<mutate::MutateArgs>),
+    Merge(merge::MergeArgs),
     Import(import::ImportArgs),
     Inspect(inspect::InspectArgs),
     Design(design::DesignArgs),
@@ -50,6 +52,7 @@ impl Cli {
             Command::Predict(args) => predict::run(&args),
             Command::Score(args) => score::run(&args),
             Command::Mutate(args) => mutate::run(&args),
+            Command::Merge(args) => merge::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Design(args) => design::run(&args),

@@ -1,6 +1,6 @@
 //! `atrous predict`: the main job, from FASTA and regions to tracks and tables.
 
-use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count, files_read};
+use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, ShardArgs, count, files_read};
 use super::engine::{EngineArgs, measured};
 use super::windows::WindowArgs;
 use anyhow::Result;
@@ -40,6 +40,8 @@ pub struct PredictArgs {
     /// Bases per tile; memory grows with it, results never depend on it.
     #[arg(long, value_name = "BASES", hide_short_help = true, help_heading = "Computing")]
     tile: Option<NonZeroU64>,
+    #[command(flatten)]
+    shard: ShardArgs,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -110,6 +112,7 @@ Examples:
   atrous predict -m model.safetensors -r hg38.fa.gz --region chr1:65,001-70,500 -o - --track donor
   atrous predict -m model.safetensors -r genome.fa --strand both -o both.bw
   atrous predict -m model.safetensors -r hg38.fa.gz --regions genes.bed --strand bed --table genes.tsv
+  atrous predict -m model.safetensors -r hg38.fa.gz --shard 3/64 -o parts/3.bedGraph.gz
   atrous predict -m folds.safetensors -r hg38.fa.gz --regions peaks.narrowPeak --window-at summit \
     -o accessibility.bw --table counts.tsv
 
@@ -192,6 +195,7 @@ impl PredictArgs {
             tile: self.tile.map(NonZeroU64::get),
             threads,
             resume: self.output.resume,
+            shard: self.shard.shard,
             identity: self
                 .model
                 .identity(chosen)
@@ -205,6 +209,7 @@ impl PredictArgs {
     /// Refuses to write over what is read, before any work.
     fn refuse_shared_outputs(&self, request: &Request) -> Checked<()> {
         let mut outputs = request.output_paths()?;
+        outputs.extend(request.manifest_path());
         outputs.extend(self.run.summary.clone());
         let read = files_read(&self.model, &self.reference);
         let inputs: Vec<&Path> = read

@@ -23,7 +23,7 @@ pub(crate) enum Compression {
 pub(crate) const HEADER_SIZE: usize = 18;
 
 /// The empty block that closes a BGZF file (SAM specification, section 4.1.2).
-const END_BLOCK: [u8; 28] = [
+pub const END_BLOCK: [u8; 28] = [
     0x1f, 0x8b, 0x08, 0x04, 0, 0, 0, 0, 0, 0xff, 6, 0, b'B', b'C', 2, 0, 0x1b, 0, 3, 0, 0, 0, 0, 0,
     0, 0, 0, 0,
 ];

@@ -23,6 +23,7 @@ pub(crate) mod text;
 pub mod variants;
 
 pub use annotation::{Annotation, Transcript, read_transcripts};
+pub use bgzip::END_BLOCK;
 pub use contigs::{ContigId, Contigs};
 pub use genes::{Gene, Genes};
 pub use interval::{Interval, Strand};

@@ -1,11 +1,14 @@
 //! What every long run shares: atomic output, journal, progress, signals, summary.
 
+pub mod digest;
 pub mod distinct;
 pub mod journal;
 pub mod limits;
+pub mod manifest;
 pub mod output;
 pub mod progress;
 pub mod resources;
+pub mod shard;
 pub mod signal;
 pub mod summary;
 

@@ -8,6 +8,7 @@ mod outputs;
 mod pipeline;
 pub mod readout;
 mod settings;
+mod share;
 mod stitch;
 mod tiles;
 mod windowed;
@@ -21,17 +22,20 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::genome::sequence::LetterCounts;
 use crate::genome::{Contigs, Interval, Reference, Region, Strand};
-use crate::job::Progress;
 use crate::job::distinct::refuse_shared;
 use crate::job::journal::{Checkpoint, Settings};
+use crate::job::manifest::Manifest;
 use crate::job::output::keeps_parts;
+use crate::job::shard::Shard;
 use crate::job::summary::Written;
+use crate::job::{OutputFile, Progress};
 use crate::model::Track;
 use crate::track::Style;
 use crate::track::bigwig::not_resumable;
 use crate::track::name::{Format, Kind};
 use letters::Letters;
-use outputs::Outputs;
+use outputs::{Opening, Outputs};
+use share::Section;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tiles::{Sizing, Tile};
@@ -104,6 +108,8 @@ pub struct Request {
     pub threads: usize,
     /// Continue an interrupted run of the same request, if one left its parts.
     pub resume: bool,
+    /// Do this part of the request alone, and write a manifest beside the output.
+    pub shard: Option<Shard>,
     /// What else decides the values, such as the hash of the model; compared when resuming.
     pub identity: Settings,
 }
@@ -123,6 +129,7 @@ impl Request {
             memory_per_thread: MEMORY_PER_THREAD,
             threads: 1,
             resume: false,
+            shard: None,
             identity: Settings::new(),
         }
     }
@@ -139,6 +146,16 @@ impl Request {
             paths.push(table.clone());
         }
         Ok(paths)
+    }
+
+    /// The output that the manifest of a shard lies beside.
+    fn main_output(&self) -> Option<&Path> {
+        self.output.as_ref().or(self.table.as_ref()).map(PathBuf::as_path)
+    }
+
+    /// Where the manifest of a shard is written.
+    pub fn manifest_path(&self) -> Option<PathBuf> {
+        self.shard.and(self.main_output()).map(Manifest::path_of)
     }
 
     /// Each region with each strand that is read of it, in the order of the regions.
@@ -176,6 +193,13 @@ impl Request {
         if self.tracks.is_empty() {
             return Err(Error::usage("no track is chosen"));
         }
+        if let (Some(_), Some(main)) = (self.shard, self.main_output())
+            && OutputFile::part_of(main)?.is_none()
+        {
+            return Err(Error::usage("a shard is written to a regular file")
+                .at(main)
+                .remedy("name a file for each shard; `atrous merge` can write anywhere"));
+        }
         if self.tile == Some(0) {
             return Err(Error::usage("a tile has at least one base").found(0));
         }
@@ -196,6 +220,11 @@ impl Request {
             }
         }
         Ok(())
+    }
+
+    /// The bases that are read on each strand, in the order of the walk.
+    fn walk(&self) -> [(Strand, Vec<Interval>); 2] {
+        [Strand::Plus, Strand::Minus].map(|strand| (strand, self.spans(strand)))
     }
 
     /// The bases that are read on a strand.
@@ -273,18 +302,34 @@ fn run(
     };
     let request = outputs_of_windows.as_ref().unwrap_or(request);
     let settings = settings::of(request, windowed.as_deref(), reference, engine)?;
-    let (mut outputs, done) = Outputs::open(request, windowed.as_deref(), &contigs, &settings)?;
-    let mut report = Report { regions: request.regions.len() as u64, ..Report::default() };
-    let tiles = match windowed.as_deref() {
+    let mut tiles = match windowed.as_deref() {
         None => plan(request, &contigs, engine),
         Some(windowed) => plan_windows(request, asked, windowed, &contigs),
     };
+    let section = request.shard.map(|shard| Section::of(shard, &request.walk(), &contigs));
+    if let Some(section) = &section {
+        tiles = section.cut(tiles);
+    }
+    let job = Opening {
+        request,
+        windowed: windowed.as_deref(),
+        contigs: &contigs,
+        settings: &settings,
+        section: section.as_ref(),
+        tiles: &tiles,
+    };
+    let (mut outputs, done) = Outputs::open(&job)?;
+    let mut report = Report { regions: request.regions.len() as u64, ..Report::default() };
     let work = Work { tiles, done, windowed, progress };
     let computed = compute(reference, engine, request, work, &mut outputs, &mut report);
     progress.finish();
     match computed {
         Ok(()) => {
-            report.outputs = outputs.finish()?;
+            let manifest = request
+                .shard
+                .zip(section)
+                .map(|(shard, section)| Manifest::new("predict", shard, section.share, settings));
+            report.outputs = outputs.finish(manifest)?;
             Ok(report)
         }
         Err(error) => {
@@ -342,13 +387,13 @@ fn compute(
 
 /// The tiles of a request in the order in which they are written.
 fn plan(request: &Request, contigs: &Contigs, engine: &dyn Engine) -> Vec<Tile> {
-    let spans: Vec<(Strand, Vec<Interval>)> =
-        [Strand::Plus, Strand::Minus].map(|strand| (strand, request.spans(strand))).into();
+    let spans = request.walk();
     let reach = engine.reach();
     let overhead = engine.overhead_positions();
+    let total: u64 = spans.iter().flat_map(|(_, spans)| spans).map(Interval::len).sum();
     let length = request.tile.unwrap_or_else(|| {
         Sizing {
-            total: spans.iter().flat_map(|(_, spans)| spans).map(Interval::len).sum(),
+            total: total.div_ceil(request.shard.map_or(1, |shard| shard.of)),
             threads: request.threads as u64,
             memory: request.memory_per_thread,
             bytes_per_position: engine.bytes_per_position(),

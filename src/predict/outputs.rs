@@ -1,21 +1,28 @@
 //! All outputs of one prediction: a file per track and strand, the region table, the journal.
 
+use super::share::Section;
 use super::stitch::Piece;
+use super::tiles::Tile;
 use super::{Request, Strands, Windowed};
 use crate::error::{Error, Result};
 use crate::genome::{ContigId, Contigs, Strand};
 use crate::job::journal::{Checkpoint, Journal, Settings};
+use crate::job::manifest::{Finished, Groups, Join, Lines, Manifest, Role, Rows};
 use crate::job::output::{OutputFile, commit_all, keeps_parts};
 use crate::job::summary::Written;
 use crate::model::{Track, TrackStrand};
 use crate::track::name::{Format, Kind, Label, track_paths};
-use crate::track::{self, CHUNK, RegionTable, Segment, Sink};
+use crate::track::{self, CHUNK, RegionTable, Segment, Sink, Style};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Opened before any work; becomes visible when everything is complete.
 pub struct Outputs {
+    /// What the manifest of a shard lies beside.
+    main: Option<PathBuf>,
     contigs: Contigs,
+    style: Style,
     tracks: Vec<TrackFile>,
     /// Until it is written.
     table: Option<Table>,
@@ -25,12 +32,26 @@ pub struct Outputs {
     last: Option<(Strand, ContigId, u64)>,
 }
 
+/// What decides which outputs there are, and how they begin.
+#[derive(Clone, Copy)]
+pub struct Opening<'a> {
+    pub request: &'a Request,
+    pub windowed: Option<&'a Windowed>,
+    pub contigs: &'a Contigs,
+    pub settings: &'a Settings,
+    /// What of the request is computed, if not all of it …
+    pub section: Option<&'a Section>,
+    /// … and the tiles that are.
+    pub tiles: &'a [Tile],
+}
+
 /// The file of one track, read on one strand.
 struct TrackFile {
     path: PathBuf,
     /// Index into the request's tracks.
     track: usize,
     read: Strand,
+    role: Role,
     sink: Box<dyn Sink>,
 }
 
@@ -49,12 +70,8 @@ impl Outputs {
     /// # Errors
     /// A name that cannot be meant, a file that cannot be opened, or an interrupted run with other
     /// settings.
-    pub fn open(
-        request: &Request,
-        windowed: Option<&Windowed>,
-        contigs: &Contigs,
-        settings: &Settings,
-    ) -> Result<(Self, Option<Checkpoint>)> {
+    pub fn open(job: &Opening<'_>) -> Result<(Self, Option<Checkpoint>)> {
+        let Opening { request, contigs, settings, .. } = *job;
         let files = track_files(request)?;
         let journal_part = match files.first() {
             Some((path, ..)) if Format::of_track(path)?.kind != Kind::BigWig => {
@@ -78,14 +95,16 @@ impl Outputs {
         let done = done.flatten();
         let resumed = journal.is_some();
         let mut outputs = Self {
+            main: request.main_output().map(Path::to_path_buf),
             contigs: contigs.clone(),
+            style: Style { part: request.shard.is_some(), ..request.style.clone() },
             tracks: Vec::new(),
             table: None,
             has_table: request.table.is_some(),
             journal,
             last: None,
         };
-        let opened = outputs.open_all(request, windowed, files, done.as_ref()).and_then(|()| {
+        let opened = outputs.open_all(job, files, done.as_ref()).and_then(|()| {
             if let (None, Some(part)) = (&outputs.journal, &journal_part) {
                 outputs.journal = Some(Journal::create(part, settings)?);
             }
@@ -103,18 +122,18 @@ impl Outputs {
 
     fn open_all(
         &mut self,
-        request: &Request,
-        windowed: Option<&Windowed>,
+        job: &Opening<'_>,
         files: Vec<(PathBuf, usize, Strand)>,
         done: Option<&Checkpoint>,
     ) -> Result<()> {
         for (number, (path, track, read)) in files.into_iter().enumerate() {
             let kept = done.map(|done| done.bytes[number]);
-            let sink = track::open(&path, &self.contigs, &request.style, kept)?;
-            self.tracks.push(TrackFile { path, track, read, sink });
+            let sink = track::open(&path, &self.contigs, &self.style, kept)?;
+            let role = role(&job.request.tracks[track], read, job.request.strands);
+            self.tracks.push(TrackFile { path, track, read, role, sink });
         }
-        let open = |path: &PathBuf| Table::open(request, windowed, path);
-        self.table = request.table.as_ref().map(open).transpose()?;
+        let open = |path: &PathBuf| Table::open(job, path);
+        self.table = job.request.table.as_ref().map(open).transpose()?;
         Ok(())
     }
 
@@ -210,11 +229,12 @@ impl Outputs {
         Ok(())
     }
 
-    /// Completes every output and then gives each its name; tells what was written.
+    /// Completes every output and then gives each its name, and a shard its manifest; tells what
+    /// was written.
     ///
     /// # Errors
     /// Any failure to write; then no output has its name.
-    pub fn finish(mut self) -> Result<Vec<Written>> {
+    pub fn finish(mut self, manifest: Option<Manifest>) -> Result<Vec<Written>> {
         let table = match self.complete() {
             Ok(table) => table,
             Err(error) => {
@@ -223,26 +243,37 @@ impl Outputs {
             }
         };
         let mut written = Vec::new();
-        let mut files = Vec::new();
-        for TrackFile { path, sink, .. } in self.tracks {
-            written.push(Written { path, records: sink.records() });
-            files.extend(sink.into_files());
+        let mut finished = Vec::new();
+        for TrackFile { path, role, sink, .. } in self.tracks {
+            let records = sink.records();
+            let join = join_of(&path, sink.head(), &self.contigs)?;
+            written.push(Written { path, records });
+            finished.push(Finished { role, join, records, files: sink.into_files() });
         }
-        if let Some((record, file)) = table {
+        if let Some((record, file, rows)) = table {
+            let (role, join, records) = (Role::Table, Join::Rows(rows), record.records);
             written.push(record);
-            files.push(file);
+            finished.push(Finished { role, join, records, files: vec![file] });
         }
-        commit_all(files)?;
+        match (manifest, &self.main) {
+            (Some(mut manifest), Some(main)) => {
+                let contigs = self.contigs.iter();
+                manifest.contigs = contigs.map(|(_, name, length)| (name.into(), length)).collect();
+                manifest.commit(main, finished)?;
+            }
+            _ => commit_all(finished.into_iter().flat_map(|output| output.files).collect())?,
+        }
         Ok(written)
     }
 
-    fn complete(&mut self) -> Result<Option<(Written, OutputFile)>> {
+    fn complete(&mut self) -> Result<Option<(Written, OutputFile, Rows)>> {
         self.tracks.iter_mut().try_for_each(|file| file.sink.finish())?;
         let Some(Table { path, rows, file, bgzip, .. }) = self.table.take() else {
             return Ok(None);
         };
         let file = rows.write(file, bgzip, &self.contigs)?;
-        Ok(Some((Written { path, records: rows.records() }, file)))
+        let known = rows.describe(bgzip, &self.contigs);
+        Ok(Some((Written { path, records: rows.records() }, file, known)))
     }
 
     /// Ends without outputs; the parts of the tracks and the journal are removed, or kept for
@@ -274,7 +305,8 @@ impl Outputs {
 }
 
 impl Table {
-    fn open(request: &Request, windowed: Option<&Windowed>, path: &Path) -> Result<Self> {
+    fn open(job: &Opening<'_>, path: &Path) -> Result<Self> {
+        let Opening { request, windowed, section, tiles, .. } = *job;
         let bgzip = Format::of_table(path)?.kind == Kind::Bgzf;
         let names = request.tracks.iter().map(|track| track.name.clone()).collect();
         let mut rows = RegionTable::new(request.reads(), names);
@@ -283,9 +315,37 @@ impl Table {
             let scalars = windowed.readout.scalars().iter();
             rows = rows.with_scalars(scalars.map(|scalar| scalar.name.clone()).collect());
         }
+        if let Some(section) = section {
+            let lines = tiles.iter().filter_map(|tile| tile.window.as_ref());
+            let own: HashSet<u64> = lines.flat_map(|w| &w.rows).map(|&row| row as u64).collect();
+            rows = rows.within(|row, interval, strand| match centred {
+                Some(_) => own.contains(&row).then_some(interval),
+                None => section.clip(strand, interval),
+            });
+        }
         let (path, file) = (path.to_path_buf(), OutputFile::create(path)?);
         Ok(Self { path, rows, file, bgzip, of_windows: centred.is_some() })
     }
+}
+
+/// What the file of a track is among the outputs.
+fn role(track: &Track, read: Strand, strands: Strands) -> Role {
+    let Label { track, strand } = label(track, read, strands);
+    Role::Track { name: track.into(), strand: strand.map(Strand::symbol) }
+}
+
+/// How the parts of a track become one.
+pub fn join_of(path: &Path, head: u64, contigs: &Contigs) -> Result<Join> {
+    let kind = Format::of_track(path)?.kind;
+    let longest = contigs.iter().map(|(_, _, length)| length).max().unwrap_or(0);
+    let groups = Groups { file: PathBuf::new(), sha256: String::new(), longest, lines: Lines::Bed };
+    Ok(match kind {
+        Kind::BigWig => Join::Values,
+        kind => {
+            let bgzip = kind == Kind::Bgzf;
+            Join::Append { head, bgzip, index: bgzip.then_some(groups) }
+        }
+    })
 }
 
 /// Path, index of the track and strand that is read, for each track output.

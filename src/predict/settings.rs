@@ -4,8 +4,8 @@ use super::{Request, Strands, Windowed};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::genome::{Reference, Strand};
+use crate::job::digest;
 use crate::job::journal::Settings;
-use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::fs;
 
@@ -28,6 +28,11 @@ pub fn of(
     set("program version", env!("CARGO_PKG_VERSION").into());
     set("engine", engine.describe());
     set("reference", reference_digest(reference)?);
+    if let Some(shard) = request.shard {
+        // other machines have other copies
+        set("reference file", digest::of_file(reference.path())?);
+        set("shard", shard.to_string());
+    }
     set("regions", regions_digest(request));
     set("strand", strand_name(request.strands).into());
     let names: Vec<&str> = request.tracks.iter().map(|track| track.name.as_str()).collect();
@@ -78,10 +83,7 @@ fn strand_name(strands: Strands) -> &'static str {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in Sha256::digest(bytes) {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-    }
+    let mut text = digest::of_bytes(bytes);
     text.truncate(DIGITS);
     text
 }

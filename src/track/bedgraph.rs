@@ -6,10 +6,10 @@
 
 pub mod reader;
 
-use super::index::Index;
+use super::index::{Index, Indexing};
 use super::number::print_integer;
 use super::runs::{Run, Runs};
-use super::text::TextFile;
+use super::text::{TextFile, block_length};
 use super::{Segment, Sink, Style};
 use crate::error::{Error, Result};
 use crate::genome::{ContigId, Contigs};
@@ -25,6 +25,7 @@ pub struct BedGraph {
     contigs: Contigs,
     style: Style,
     text: TextFile,
+    bgzip: bool,
     /// Of a bgzipped regular file; turned into `index_file` at the end.
     index: Option<Index>,
     index_file: Option<OutputFile>,
@@ -42,15 +43,7 @@ impl BedGraph {
     /// The file cannot be opened.
     pub fn create(path: &Path, bgzip: bool, contigs: &Contigs, style: &Style) -> Result<Self> {
         let mut track = Self::new(OutputFile::create(path)?, bgzip, contigs, style);
-        if let Some(least) = style.min_value {
-            let line =
-                format!("#values below {least} are left out: no line is not no prediction\n");
-            track.text.put(line.as_bytes())?;
-        }
-        if let Some(line) = &style.track_line {
-            track.text.put(format!("track type=bedGraph {line}").trim_end().as_bytes())?;
-            track.text.put(b"\n")?;
-        }
+        track.text.put(header(style).as_bytes())?;
         track.text.end_block()?;
         Ok(track)
     }
@@ -86,6 +79,7 @@ impl BedGraph {
             contigs: contigs.clone(),
             style: style.clone(),
             text: TextFile::new(file, bgzip),
+            bgzip,
             index_file: None,
             runs: Runs::new(style),
             chunk: None,
@@ -183,7 +177,11 @@ impl Sink for BedGraph {
         let end = self.text.position();
         self.text.finish()?;
         if let Some(index) = self.index.take() {
-            self.index_file = Some(index.write(self.text.file().path(), end)?);
+            let indexing = match self.style.part {
+                true => Indexing::Groups,
+                false => Indexing::Index,
+            };
+            self.index_file = index.write(self.text.file().path(), end, indexing)?;
         }
         Ok(())
     }
@@ -192,11 +190,28 @@ impl Sink for BedGraph {
         self.records
     }
 
+    fn head(&self) -> u64 {
+        block_length(header(&self.style).as_bytes(), self.bgzip)
+    }
+
     fn into_files(self: Box<Self>) -> Vec<OutputFile> {
         let mut files = vec![self.text.into_file()];
         files.extend(self.index_file);
         files
     }
+}
+
+/// What comes before the values.
+fn header(style: &Style) -> String {
+    let mut text = String::new();
+    if let Some(least) = style.min_value {
+        text += &format!("#values below {least} are left out: no line is not no prediction\n");
+    }
+    if let Some(line) = &style.track_line {
+        text += format!("track type=bedGraph {line}").trim_end();
+        text.push('\n');
+    }
+    text
 }
 
 /// Contig, start and end of a line of ours.

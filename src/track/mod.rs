@@ -3,16 +3,17 @@
 
 pub mod bedgraph;
 pub mod bigwig;
-mod index;
+pub mod index;
 pub mod name;
 pub mod number;
 mod runs;
 pub mod signal;
 pub mod statistics;
 pub mod table;
-mod text;
+pub(crate) mod text;
 pub mod variants;
 
+pub use crate::genome::END_BLOCK;
 pub use bedgraph::BedGraph;
 pub use bigwig::BigWig;
 pub use signal::{Missing, Signal, SignalFile};
@@ -50,6 +51,9 @@ pub struct Style {
     /// Text after `track type=bedGraph ` in a first line for genome browsers; none by default,
     /// because converters to bigWig reject such a line.
     pub track_line: Option<String>,
+    /// The file is a part that will be joined with others: the list of its lines
+    /// ([`index::Indexing::Groups`]) stands in for an index.
+    pub part: bool,
 }
 
 /// Takes the segments of one track in genome order, each base at most once.
@@ -76,6 +80,9 @@ pub trait Sink: Send {
 
     /// Data lines so far; in a bigWig, runs of one value.
     fn records(&self) -> u64;
+
+    /// Bytes of the file before its values, which each of several parts has.
+    fn head(&self) -> u64;
 
     /// Gives up the files, data before index, to be committed or abandoned.
     fn into_files(self: Box<Self>) -> Vec<OutputFile>;

@@ -1,13 +1,16 @@
 //! The region table: one line per region with mean, maximum, its position and sum of each track.
 //!
 //! Numbers have nine significant digits, whatever `--decimals` says, and do not depend on tiles:
-//! each sum runs base by base in genome order in f64.
+//! each sum runs base by base in genome order in f64 over each [`CHUNK`], and then over the sums of
+//! chunks, so that the rows of shards, which are cut where chunks end, add up to the same bits.
 
+use super::CHUNK;
 use super::number::significant;
 use super::text::TextFile;
 use crate::error::Result;
 use crate::genome::{ContigId, Contigs, Interval, Region, Strand};
 use crate::job::OutputFile;
+use crate::job::manifest::{CutRow, CutSum, Rows};
 use std::collections::VecDeque;
 use std::io;
 
@@ -15,6 +18,8 @@ use std::io;
 /// Memory grows with the number of regions alone.
 pub struct RegionTable {
     rows: Vec<Row>,
+    /// Rows of the whole table.
+    all: u64,
     tracks: Vec<String>,
     /// Names of numbers that each region has one of.
     scalars: Vec<String>,
@@ -23,7 +28,11 @@ pub struct RegionTable {
 }
 
 struct Row {
+    /// Its place in the whole table, from 0.
+    number: u64,
     interval: Interval,
+    /// What of it is added here.
+    part: Interval,
     strand: Strand,
     name: Option<String>,
     /// One per track.
@@ -33,9 +42,15 @@ struct Row {
 }
 
 /// What is known of one track in one region so far.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Sum {
+    /// Over the chunks that are done.
     sum: f64,
+    /// Over the chunk that is not.
+    open: f64,
+    chunk: Option<u64>,
+    /// The sum over each chunk that is done, of rows that other shards know more of.
+    sums: Option<Vec<f64>>,
     max: f32,
     /// First base with that maximum, 0-based.
     max_start: u64,
@@ -54,24 +69,50 @@ impl RegionTable {
         regions: impl IntoIterator<Item = (&'a Region, Strand)>,
         tracks: Vec<String>,
     ) -> Self {
-        let empty = Sum { sum: 0.0, max: f32::NEG_INFINITY, max_start: 0 };
-        let rows: Vec<Row> = regions
-            .into_iter()
-            .map(|(region, strand)| Row {
+        let rows: Vec<Row> = (0..)
+            .zip(regions)
+            .map(|(number, (region, strand))| Row {
+                number,
                 interval: region.interval,
+                part: region.interval,
                 strand,
                 name: region.name.clone(),
-                sums: vec![empty; tracks.len()],
+                sums: vec![Sum::new(); tracks.len()],
                 scalars: Vec::new(),
             })
             .collect();
+        let all = rows.len() as u64;
+        let (plus, minus) = (Sweep::default(), Sweep::default());
+        Self { rows, all, tracks, scalars: Vec::new(), plus, minus }.prepared()
+    }
+
+    /// The part of the table that a shard knows: of the row of a number, an interval and a strand
+    /// the part that `keep` gives.
+    pub fn within(mut self, keep: impl Fn(u64, Interval, Strand) -> Option<Interval>) -> Self {
+        self.rows.retain_mut(|row| match keep(row.number, row.interval, row.strand) {
+            Some(part) => {
+                row.part = part;
+                if part != row.interval {
+                    row.sums.iter_mut().for_each(|sum| sum.sums = Some(Vec::new()));
+                }
+                true
+            }
+            None => false,
+        });
+        self.prepared()
+    }
+
+    /// Puts the rows in the order in which the walk meets them.
+    fn prepared(mut self) -> Self {
+        let rows = &self.rows;
         let [plus, minus] = [Strand::Plus, Strand::Minus].map(|strand| {
             let mut ahead: Vec<usize> =
                 (0..rows.len()).filter(|&row| rows[row].strand == strand).collect();
-            ahead.sort_by_key(|&row| rows[row].interval);
+            ahead.sort_by_key(|&row| rows[row].part);
             Sweep { ahead: ahead.into(), inside: Vec::new() }
         });
-        Self { rows, tracks, scalars: Vec::new(), plus, minus }
+        (self.plus, self.minus) = (plus, minus);
+        self
     }
 
     /// A table whose lines also have one number of each of these names, and are filled one by one
@@ -83,7 +124,10 @@ impl RegionTable {
     /// Fills a line, by its number from 0: the values of consecutive bases from `start`, one slice
     /// per track, which cover its region, and its scalars.
     pub fn add_line(&mut self, line: usize, start: u64, tracks: &[&[f32]], scalars: &[f64]) {
-        let Row { interval, sums, scalars: own, .. } = &mut self.rows[line];
+        let Ok(row) = self.rows.binary_search_by_key(&(line as u64), |row| row.number) else {
+            return;
+        };
+        let Row { interval, sums, scalars: own, .. } = &mut self.rows[row];
         let [from, to] = [interval.start, interval.end].map(|base| offset(base, start));
         for (sum, values) in sums.iter_mut().zip(tracks) {
             sum.add(interval.start, &values[from..to]);
@@ -93,7 +137,14 @@ impl RegionTable {
 
     /// Number of lines below the header.
     pub fn records(&self) -> u64 {
-        self.rows.len() as u64
+        self.rows.iter().filter(|row| row.is_whole()).count() as u64
+    }
+
+    /// Which rows are written, and what is known of those that are not.
+    pub fn describe(&self, bgzip: bool, contigs: &Contigs) -> Rows {
+        let (whole, cut): (Vec<&Row>, Vec<&Row>) = self.rows.iter().partition(|r| r.is_whole());
+        let cut = cut.into_iter().map(|row| row.cut(contigs)).collect();
+        Rows { bgzip, of: self.all, whole: steps(whole.iter().map(|row| row.number)), cut }
     }
 
     /// Adds the values of consecutive bases from `start`, one slice per track; in genome order on
@@ -107,17 +158,15 @@ impl RegionTable {
             Strand::Minus => &mut self.minus,
         };
         while let Some(&row) = sweep.ahead.front()
-            && (rows[row].interval.contig, rows[row].interval.start) < (contig, end)
+            && (rows[row].part.contig, rows[row].part.start) < (contig, end)
         {
             sweep.inside.push(row);
             sweep.ahead.pop_front();
         }
-        sweep
-            .inside
-            .retain(|&row| (rows[row].interval.contig, rows[row].interval.end) > (contig, start));
+        sweep.inside.retain(|&row| (rows[row].part.contig, rows[row].part.end) > (contig, start));
         for &row in &sweep.inside {
-            let Row { interval, sums, .. } = &mut rows[row];
-            let (from, to) = (interval.start.max(start), interval.end.min(end));
+            let Row { part, sums, .. } = &mut rows[row];
+            let (from, to) = (part.start.max(start), part.end.min(end));
             for (sum, values) in sums.iter_mut().zip(tracks) {
                 sum.add(from, &values[offset(from, start)..offset(to, start)]);
             }
@@ -145,7 +194,8 @@ impl RegionTable {
         let written = lines
             .write_record(&header)
             .and_then(|()| {
-                self.rows.iter().try_for_each(|row| lines.write_record(row.fields(contigs)))
+                let mut whole = self.rows.iter().filter(|row| row.is_whole());
+                whole.try_for_each(|row| lines.write_record(row.fields(contigs)))
             })
             .map_err(io_error)
             .and_then(|()| lines.flush());
@@ -157,37 +207,119 @@ impl RegionTable {
 }
 
 impl Row {
-    fn fields(&self, contigs: &Contigs) -> Vec<String> {
+    /// Whether all of it is added here.
+    fn is_whole(&self) -> bool {
+        self.part == self.interval
+    }
+
+    /// Contig, start, end, name and strand.
+    fn place(&self, contigs: &Contigs) -> Vec<String> {
         let Interval { contig, start, end } = self.interval;
         let name = self.name.clone().unwrap_or_else(|| ".".into());
-        let mut fields = vec![
-            contigs.name(contig).to_string(),
-            start.to_string(),
-            end.to_string(),
-            name,
-            self.strand.symbol().to_string(),
-        ];
-        for sum in &self.sums {
-            fields.push(significant(sum.sum / self.interval.len() as f64));
-            fields.push(significant(sum.max.into()));
-            fields.push(sum.max_start.to_string());
-            fields.push(significant(sum.sum));
-        }
+        let (contig, strand) = (contigs.name(contig).to_string(), self.strand.symbol().to_string());
+        vec![contig, start.to_string(), end.to_string(), name, strand]
+    }
+
+    fn fields(&self, contigs: &Contigs) -> Vec<String> {
+        let mut fields = self.place(contigs);
+        fields.extend(self.sums.iter().flat_map(|sum| sum.fields(self.interval.len())));
         fields.extend(self.scalars.iter().map(|&scalar| significant(scalar)));
         fields
+    }
+
+    fn cut(&self, contigs: &Contigs) -> CutRow {
+        CutRow {
+            row: self.number,
+            place: self.place(contigs).join("\t"),
+            bases: self.interval.len(),
+            tracks: self.sums.iter().map(Sum::cut).collect(),
+        }
     }
 }
 
 impl Sum {
-    fn add(&mut self, start: u64, values: &[f32]) {
-        for (base, &value) in (start..).zip(values) {
-            self.sum += f64::from(value);
-            if value > self.max {
-                self.max = value;
-                self.max_start = base;
+    fn new() -> Self {
+        let max = f32::NEG_INFINITY;
+        Self { sum: 0.0, open: 0.0, chunk: None, sums: None, max, max_start: 0 }
+    }
+
+    fn add(&mut self, mut start: u64, mut values: &[f32]) {
+        while !values.is_empty() {
+            let left = usize::try_from(CHUNK - start % CHUNK).unwrap_or(usize::MAX);
+            let (now, rest) = values.split_at(left.min(values.len()));
+            if self.chunk.replace(start / CHUNK) != Some(start / CHUNK) {
+                self.end_chunk();
             }
+            for (base, &value) in (start..).zip(now) {
+                self.open += f64::from(value);
+                if value > self.max {
+                    (self.max, self.max_start) = (value, base);
+                }
+            }
+            start += now.len() as u64;
+            values = rest;
         }
     }
+
+    fn end_chunk(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        self.sum += open;
+        if let Some(sums) = &mut self.sums {
+            sums.push(open);
+        }
+    }
+
+    /// Mean, maximum, its position and sum, over so many bases.
+    fn fields(&self, bases: u64) -> [String; 4] {
+        let sum = self.sum + self.open;
+        let max = significant(self.max.into());
+        [significant(sum / bases as f64), max, self.max_start.to_string(), significant(sum)]
+    }
+
+    fn cut(&self) -> CutSum {
+        let sums = self.sums.iter().flatten().chain([&self.open]).map(|sum| sum.to_bits());
+        CutSum { sums: sums.collect(), max: self.max.to_bits(), max_start: self.max_start }
+    }
+
+    /// What several shards know, in their order.
+    fn joined<'a>(parts: impl Iterator<Item = &'a CutSum>) -> Self {
+        let mut all = Self::new();
+        for part in parts {
+            all.sum = part.sums.iter().fold(all.sum, |sum, &bits| sum + f64::from_bits(bits));
+            let max = f32::from_bits(part.max);
+            if max > all.max {
+                (all.max, all.max_start) = (max, part.max_start);
+            }
+        }
+        all
+    }
+}
+
+/// The line, without its end, of a row that several shards know parts of, in their order.
+pub fn join_row(parts: &[CutRow]) -> Option<String> {
+    let first = parts.first()?;
+    let mut line = first.place.clone();
+    for track in 0..first.tracks.len() {
+        let sums = parts.iter().filter_map(|part| part.tracks.get(track));
+        for field in Sum::joined(sums).fields(first.bases) {
+            line.push('\t');
+            line += &field;
+        }
+    }
+    Some(line)
+}
+
+/// Ascending numbers as (first, how many, step).
+fn steps(numbers: impl Iterator<Item = u64>) -> Vec<(u64, u64, u64)> {
+    let mut steps: Vec<(u64, u64, u64)> = Vec::new();
+    for number in numbers {
+        match steps.last_mut() {
+            Some((first, count @ 1, step)) => (*count, *step) = (2, number - *first),
+            Some((first, count, step)) if *first + *count * *step == number => *count += 1,
+            _ => steps.push((number, 1, 1)),
+        }
+    }
+    steps
 }
 
 /// Distance of a base from the start of the slice that holds it.
@@ -262,6 +394,38 @@ c1\t10\t14\ta\t-\t1.875\t3\t11\t7.5\t-0.75\t0\t10\t-3
         assert_eq!(text, written(&table, "t.tsv"));
         // names as they are, as other tools read them: no quotes around quotes
         assert!(text.split(|&b| b == b'\n').nth(1).unwrap().starts_with(b"c1\t1\t2\ta\"b\t+\t"));
+    }
+
+    #[test]
+    fn rows_that_are_cut_between_shards_are_joined_to_the_same_text() {
+        let whole = region(0, 50_000, 650_000, "long");
+        let values: Vec<f32> = (0..600_000u32).map(|i| (i as f32 * 0.37).sin()).collect();
+        let contigs = Contigs::new(vec![("c1".into(), 1_000_000)]);
+        let table = |range: std::ops::Range<u64>| {
+            let rows = [(&whole, Strand::Plus)].into_iter();
+            let mut table = RegionTable::new(rows, vec!["x".into()]).within(|_, interval, _| {
+                let (start, end) = (interval.start.max(range.start), interval.end.min(range.end));
+                (start < end).then_some(Interval { start, end, ..interval })
+            });
+            let (start, end) = (range.start.max(50_000), range.end.min(650_000));
+            let own = &values[offset(start, 50_000)..offset(end, 50_000)];
+            table.add(Strand::Plus, ContigId(0), start, &[own]);
+            table
+        };
+        let alone = table(0..1_000_000).rows[0].fields(&contigs).join("\t");
+        let parts = [0..200_000, 200_000..300_000, 300_000..1_000_000];
+        let parts = parts.map(|range| table(range).describe(false, &contigs));
+        assert!(parts.iter().all(|rows| rows.whole.is_empty() && rows.of == 1));
+        let cut: Vec<CutRow> = parts.into_iter().flat_map(|rows| rows.cut).collect();
+        assert_eq!(join_row(&cut).unwrap(), alone);
+    }
+
+    #[test]
+    fn numbers_of_rows_are_told_by_steps() {
+        let told = |numbers: &[u64]| steps(numbers.iter().copied());
+        assert_eq!(told(&[0, 1, 2, 3]), [(0, 4, 1)]);
+        assert_eq!(told(&[1, 3, 5, 6, 7, 20]), [(1, 3, 2), (6, 2, 1), (20, 1, 1)]);
+        assert_eq!(told(&[]), []);
     }
 
     proptest! {

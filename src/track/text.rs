@@ -104,6 +104,16 @@ impl TextFile {
     }
 }
 
+/// How many bytes of a file a text takes that is in a block of its own.
+pub fn block_length(text: &[u8], bgzip: bool) -> u64 {
+    if !bgzip {
+        return text.len() as u64;
+    }
+    let mut writer = bgzf::io::Writer::new(Vec::new());
+    writer.write_all(text).and_then(|()| writer.flush()).expect("memory takes what is written");
+    writer.get_ref().len() as u64
+}
+
 impl Write for TextFile {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         match &mut self.writer {

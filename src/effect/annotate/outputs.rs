@@ -9,6 +9,7 @@ use crate::genome::Contigs;
 use crate::genome::variants::{BadRecord, Needed, Origin, Record, VariantReader, complete};
 use crate::job::output::commit_all;
 use crate::job::summary::Written;
+use crate::track::index::Indexing;
 use crate::track::name::{Format, Kind};
 use crate::track::variants::{AlleleTable, InfoKeys, VariantFormat, VariantSink, create};
 
@@ -58,8 +59,11 @@ impl<'a> Outputs<'a> {
                     complete(&mut header, &needed)
                         .map_err(|error| error.of_line_in(reader.path()))?;
                 }
-                let index = request.write_index;
-                let sink = create(&request.output, format, &header, contigs, index)?;
+                let indexing = match request.write_index {
+                    true => Indexing::Index,
+                    false => Indexing::None,
+                };
+                let sink = create(&request.output, format, &header, contigs, indexing)?;
                 Annotated::Vcf(sink, keys)
             }
             VariantFormat::Table { bgzip } => {

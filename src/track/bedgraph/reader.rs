@@ -110,6 +110,24 @@ impl Reader {
     }
 }
 
+/// Gives the name of the contig and the stretch of each line, in the order of the file, of which
+/// one line at a time is held.
+///
+/// # Errors
+/// A file that cannot be read, a malformed line, or the error of `each`.
+pub fn stream(path: &Path, each: &mut dyn FnMut(&str, Stretch) -> Result<()>) -> Result<()> {
+    let mut text = Lines::open(path)?;
+    while let Some((number, line)) = text.next()? {
+        if is_header(line) {
+            continue;
+        }
+        let (name, Line { start, end, value }) =
+            parse(line).map_err(|error| error.at(path).line(number))?;
+        each(name, Stretch { start: start.into(), end: end.into(), value })?;
+    }
+    Ok(())
+}
+
 /// Whether a line is none of the data.
 fn is_header(line: &str) -> bool {
     let first = line.split_ascii_whitespace().next();

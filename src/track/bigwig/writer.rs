@@ -193,6 +193,11 @@ impl Sink for BigWig {
         self.records
     }
 
+    /// Nothing: a bigWig is no row of parts.
+    fn head(&self) -> u64 {
+        0
+    }
+
     fn into_files(self: Box<Self>) -> Vec<OutputFile> {
         vec![self.file]
     }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::genome::Contigs;
 use crate::genome::variants::{Dictionary, Header, Record, encode};
 use crate::job::OutputFile;
-use crate::track::index::Index;
+use crate::track::index::{Index, Indexing};
 use crate::track::text::TextFile;
 use std::path::Path;
 
@@ -20,11 +20,18 @@ pub(super) struct BcfFile {
     names: Dictionary,
     records: u64,
     index: Option<(Index, Order)>,
+    indexing: Indexing,
     index_file: Option<OutputFile>,
+    head: u64,
 }
 
 impl BcfFile {
-    pub(super) fn create(path: &Path, header: &Header, index: Option<&Contigs>) -> Result<Self> {
+    pub(super) fn create(
+        path: &Path,
+        header: &Header,
+        contigs: &Contigs,
+        indexing: Indexing,
+    ) -> Result<Self> {
         let names = Dictionary::new(header)?;
         let mut text = header.lines.join(&b'\n');
         text.extend(b"\n\0");
@@ -34,11 +41,13 @@ impl BcfFile {
         file.put(&MAGIC)?;
         file.put(&size.to_le_bytes())?;
         file.put(&text)?;
-        let index = index.map(|contigs| {
+        file.end_block()?;
+        let head = file.file().bytes();
+        let index = (indexing != Indexing::None).then(|| {
             let listed = names.contig_names().to_vec();
             (Index::of_bcf(longest(header, contigs), listed), Order::default())
         });
-        Ok(Self { file, names, records: 0, index, index_file: None })
+        Ok(Self { file, names, records: 0, index, indexing, index_file: None, head })
     }
 }
 
@@ -60,13 +69,17 @@ impl VariantSink for BcfFile {
         let end = self.file.position();
         self.file.finish()?;
         if let Some((index, _)) = self.index.take() {
-            self.index_file = Some(index.write(self.file.file().path(), end)?);
+            self.index_file = index.write(self.file.file().path(), end, self.indexing)?;
         }
         Ok(())
     }
 
     fn records(&self) -> u64 {
         self.records
+    }
+
+    fn head(&self) -> u64 {
+        self.head
     }
 
     fn into_files(self: Box<Self>) -> Vec<OutputFile> {

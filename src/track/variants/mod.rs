@@ -9,6 +9,7 @@ mod vcf;
 pub use info::InfoKeys;
 pub use table::AlleleTable;
 
+use super::index::Indexing;
 use super::name::in_place;
 use crate::error::{Error, Result};
 use crate::genome::Contigs;
@@ -76,12 +77,14 @@ pub trait VariantSink: Send {
     /// Records so far.
     fn records(&self) -> u64;
 
+    /// Bytes of the file before its records, which each of several parts has.
+    fn head(&self) -> u64;
+
     /// Gives up the files, data before index, to be committed or abandoned.
     fn into_files(self: Box<Self>) -> Vec<OutputFile>;
 }
 
-/// Opens a variant file for these records, before any work; an index is made of bgzipped VCF and
-/// of BCF where `write_index` asks for it.
+/// Opens a variant file for these records, before any work; bgzipped VCF and BCF can have an index.
 ///
 /// # Errors
 /// The file cannot be opened; an index of a file that can have none, a table (usage).
@@ -90,14 +93,13 @@ pub fn create(
     format: VariantFormat,
     header: &Header,
     contigs: &Contigs,
-    write_index: bool,
+    indexing: Indexing,
 ) -> Result<Box<dyn VariantSink>> {
-    let index = write_index.then_some(contigs);
     match format {
-        VariantFormat::Vcf { bgzip } if bgzip || !write_index => {
-            Ok(Box::new(VcfText::create(path, bgzip, header, index)?))
+        VariantFormat::Vcf { bgzip } if bgzip || indexing == Indexing::None => {
+            Ok(Box::new(VcfText::create(path, bgzip, header, contigs, indexing)?))
         }
-        VariantFormat::Bcf => Ok(Box::new(BcfFile::create(path, header, index)?)),
+        VariantFormat::Bcf => Ok(Box::new(BcfFile::create(path, header, contigs, indexing)?)),
         VariantFormat::Vcf { .. } | VariantFormat::Table { .. } => {
             Err(Error::usage("this output can have no index")
                 .at(path)

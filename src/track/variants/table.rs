@@ -9,6 +9,7 @@ use std::path::Path;
 pub struct AlleleTable {
     text: TextFile,
     rows: u64,
+    head: u64,
 }
 
 impl AlleleTable {
@@ -27,8 +28,10 @@ impl AlleleTable {
             text.put(comment)?;
             text.put(b"\n")?;
         }
-        let mut table = Self { text, rows: 0 };
+        let mut table = Self { text, rows: 0, head: 0 };
         table.put(columns)?;
+        table.text.end_block()?;
+        table.head = table.text.file().bytes();
         Ok(table)
     }
 
@@ -61,6 +64,11 @@ impl AlleleTable {
     /// Rows so far, the header aside.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Bytes of the file before its rows, which each of several parts has.
+    pub fn head(&self) -> u64 {
+        self.head
     }
 
     /// Writes what is left; the file is finished but not yet committed.

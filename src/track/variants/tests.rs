@@ -24,7 +24,8 @@ fn copy(folder: &TempDir, text: &[u8], name: &str, write_index: bool) -> Result<
     let mut reader = VariantReader::open(&input, &resolver, OnBadRecord::Error)?;
     let output = folder.path().join(name);
     let format = VariantFormat::of(&output)?.unwrap();
-    let mut sink = create(&output, format, reader.header(), &contigs(), write_index)?;
+    let indexing = if write_index { Indexing::Index } else { Indexing::None };
+    let mut sink = create(&output, format, reader.header(), &contigs(), indexing)?;
     while let Some(record) = reader.next_record()? {
         sink.write(&record, &record.text)?;
     }

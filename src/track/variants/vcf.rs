@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::genome::variants::{Header, Record, info_column};
 use crate::genome::{Contigs, Variant};
 use crate::job::OutputFile;
-use crate::track::index::Index;
+use crate::track::index::{Index, Indexing};
 use crate::track::text::TextFile;
 use std::path::Path;
 
@@ -16,7 +16,9 @@ pub(super) struct VcfText {
     lines: u64,
     /// Only with an index is the order of the records looked at.
     index: Option<(Index, Order)>,
+    indexing: Indexing,
     index_file: Option<OutputFile>,
+    head: u64,
 }
 
 impl VcfText {
@@ -24,16 +26,19 @@ impl VcfText {
         path: &Path,
         bgzip: bool,
         header: &Header,
-        index: Option<&Contigs>,
+        contigs: &Contigs,
+        indexing: Indexing,
     ) -> Result<Self> {
         let mut text = TextFile::new(OutputFile::create(path)?, bgzip);
         for line in &header.lines {
             text.put(line)?;
             text.put(line_end(header.crlf))?;
         }
-        let index =
-            index.map(|contigs| (Index::of_vcf(longest(header, contigs)), Order::default()));
-        Ok(Self { text, lines: 0, index, index_file: None })
+        text.end_block()?;
+        let head = text.file().bytes();
+        let index = (indexing != Indexing::None)
+            .then(|| (Index::of_vcf(longest(header, contigs)), Order::default()));
+        Ok(Self { text, lines: 0, index, indexing, index_file: None, head })
     }
 }
 
@@ -54,13 +59,17 @@ impl VariantSink for VcfText {
         let end = self.text.position();
         self.text.finish()?;
         if let Some((index, _)) = self.index.take() {
-            self.index_file = Some(index.write(self.text.file().path(), end)?);
+            self.index_file = index.write(self.text.file().path(), end, self.indexing)?;
         }
         Ok(())
     }
 
     fn records(&self) -> u64 {
         self.lines
+    }
+
+    fn head(&self) -> u64 {
+        self.head
     }
 
     fn into_files(self: Box<Self>) -> Vec<OutputFile> {
