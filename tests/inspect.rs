@@ -56,6 +56,19 @@ fn blind_spots_are_named_with_their_reason() {
 }
 
 #[test]
+fn a_plan_names_the_kernel_of_each_convolution_and_what_it_costs() {
+    let text = stdout(&["inspect", "profile-trunk", "--plan"]);
+    assert!(text.contains("computed by      block FLOP as written   FLOP computed\n"), "{text}");
+    let report = json(&["inspect", "profile-trunk", "--plan", "--json"]);
+    let unit = &report["networks"][0]["plan"][1];
+    // 3 taps of 64 channels: 24,576 as written; six products of 64 x 64 for four outputs, and 24
+    // operations on each of 128 channels around them, 13,824
+    assert_eq!((&unit["kernel"], &unit["block"]), (&"winograd".into(), &8.into()));
+    assert_eq!((&unit["direct_flops"], &unit["flops"]), (&24_576.into(), &13_824.into()));
+    assert!(json(&["inspect", "profile-trunk", "--json"])["networks"][0]["plan"].is_null());
+}
+
+#[test]
 fn two_subjects_stand_side_by_side() {
     let text = stdout(&["inspect", "profile-trunk", "hybrid"]);
     let line = text.lines().find(|line| line.starts_with("receptive field")).unwrap();

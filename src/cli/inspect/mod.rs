@@ -45,6 +45,10 @@ pub struct InspectArgs {
     /// Number of paths to each offset.
     #[arg(long)]
     paths: bool,
+    /// Which kernel of the CPU engine computes each convolution, in blocks of how many positions,
+    /// and floating-point operations per position as written and as computed.
+    #[arg(long)]
+    plan: bool,
     /// Frequency response of each layer: of its weights (strongest pair of channels), or, for an
     /// architecture, of equal taps.
     #[arg(long)]
@@ -86,6 +90,7 @@ const EXAMPLES: &str = "\
 Examples:
   atrous inspect exponential-large
   atrous inspect my-network.toml --json | jq .networks[0].receptive_field
+  atrous inspect grouped --plan
   atrous inspect hybrid profile-trunk --spectrum --svg compared.svg
   atrous inspect signal.bw --json | jq .total.mean
   atrous inspect model.safetensors --effective -r hg38.fa.gz --region chr1:69,000-70,000";
@@ -102,7 +107,8 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     if let Some(text) = args.signals()? {
         return print(&text);
     }
-    let wanted = Wanted { paths: args.paths, periods: args.spectrum.then(|| args.period.clone()) };
+    let periods = args.spectrum.then(|| args.period.clone());
+    let wanted = Wanted { paths: args.paths, periods, plan: args.plan };
     let subjects = [Some(&args.subject), args.other.as_ref()];
     if let Some(svg) = &args.svg {
         let files = subjects.into_iter().flatten().map(Path::new);

@@ -21,6 +21,8 @@ pub struct Wanted {
     pub paths: bool,
     /// Frequency response at these periods, in bases.
     pub periods: Option<Vec<f64>>,
+    /// How the CPU engine computes each convolution.
+    pub plan: bool,
 }
 
 /// All that is found out about one subject.
@@ -71,6 +73,9 @@ pub struct NetworkReport {
     pub hdc: Vec<HdcReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spectrum: Option<Spectrum>,
+    /// How the CPU engine computes each convolution of long stretches, or of the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Vec<cpu::Planned>>,
     #[serde(skip)]
     graph: Graph,
 }
@@ -202,6 +207,10 @@ impl NetworkReport {
             spectrum: wanted.periods.as_ref().map(|periods| match weights {
                 Some((model, number)) => Spectrum::of_weights(&graph, model, number, periods),
                 None => Spectrum::of_boxes(&graph, periods),
+            }),
+            plan: wanted.plan.then(|| {
+                let window = weights.and_then(|(model, _)| model.window);
+                cpu::planned(&graph, window.map(|window| window.span()))
             }),
             facts,
             graph,

@@ -2,6 +2,7 @@
 
 use super::super::args::{count, grouped};
 use super::report::{EffectiveReport, HdcReport, ModelReport, NetworkReport, Report, Spectrum};
+use atrous::engine::cpu::Planned;
 use atrous::network::Coverage;
 use std::fmt::{self, Write as _};
 
@@ -42,7 +43,8 @@ pub fn of(reports: &[Report], all: bool) -> Result<String, fmt::Error> {
     side_by_side(&mut text, &columns)?;
     for report in reports {
         for network in &report.networks {
-            if all || network.spectrum.is_some() || network.paths_by_offset.is_some() {
+            let asked = network.spectrum.is_some() || network.paths_by_offset.is_some();
+            if all || asked || network.plan.is_some() {
                 writeln!(text, "\n{}", report.name)?;
                 network.tables(&mut text)?;
                 if all {
@@ -196,6 +198,9 @@ impl NetworkReport {
                 writeln!(text, "{offset:>9}  {}", amount(*count))?;
             }
         }
+        if let Some(plan) = &self.plan {
+            plan_table(text, plan)?;
+        }
         self.spectrum.as_ref().map_or(Ok(()), |spectrum| spectrum.table(text))
     }
 
@@ -229,6 +234,41 @@ impl NetworkReport {
         }
         Ok(())
     }
+}
+
+/// Which kernel computes each convolution, and what that costs.
+fn plan_table(text: &mut String, plan: &[Planned]) -> fmt::Result {
+    let names = plan.iter().map(|conv| conv.name.len()).max().unwrap_or(0).max("convolution".len());
+    writeln!(
+        text,
+        "\n{:names$}  {:>6} {:>8} {:>9}  {:12} {:>9} {:>15} {:>15}",
+        "convolution",
+        "kernel",
+        "dilation",
+        "channels",
+        "computed by",
+        "block",
+        "FLOP as written",
+        "FLOP computed"
+    )?;
+    for conv in plan {
+        let points = conv.points.map_or(String::new(), |points| format!(" {points}"));
+        writeln!(
+            text,
+            "{:names$}  {:>6} {:>8} {:>9}  {:12} {:>9} {:>15} {:>15}",
+            conv.name,
+            conv.taps,
+            conv.dilation,
+            format!("{} > {}", conv.inputs, conv.outputs),
+            format!("{}{points}", conv.kernel),
+            grouped(conv.block as u64),
+            grouped(conv.direct_flops),
+            grouped(conv.flops)
+        )?;
+    }
+    let sum = |flops: fn(&Planned) -> u64| grouped(plan.iter().map(flops).sum());
+    let (written, computed) = (sum(|conv| conv.direct_flops), sum(|conv| conv.flops));
+    writeln!(text, "{:names$}  {:48} {written:>15} {computed:>15}", "all", "")
 }
 
 fn blind_spots(coverage: &Coverage) -> Vec<String> {

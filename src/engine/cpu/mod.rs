@@ -10,6 +10,7 @@ mod run;
 mod stage;
 
 pub use isa::Isa;
+pub use kernel::{Planned, planned};
 
 use super::edit::{EditValues, Stretch, run_in_full};
 use super::encode::{control_rows, one_hot};

@@ -10,6 +10,7 @@
 //! imaginary part, so that one complex transform serves two channels. Per frequency the tiles are
 //! multiplied with a complex 32 x 32 matrix, then transformed back.
 
+use super::choice::Shape;
 use super::packed::{Packed, padded};
 use super::simd::{self, Lanes, Work};
 use super::transform::{Stage, finish, tangle, transform, twiddles, untangle};
@@ -62,13 +63,13 @@ pub struct Spectral {
 }
 
 /// Whether the channels of a convolution are those that transforms are written for.
-pub fn fits(packed: &Packed) -> bool {
-    padded(packed.inputs) == CHANNELS && packed.stride == CHANNELS
+pub fn fits(shape: Shape) -> bool {
+    padded(shape.inputs) == CHANNELS && shape.stride == CHANNELS
 }
 
 /// Numbers of multiply-adds per output row of a transform of `points`, or `None` if the kernel is
 /// too long for it.
-fn cost(points: usize, taps: usize) -> Option<usize> {
+pub fn cost(points: usize, taps: usize) -> Option<usize> {
     let outputs = (points + 1).checked_sub(taps).filter(|&outputs| outputs > 0)?;
     Some(products(points) / outputs)
 }
@@ -80,9 +81,11 @@ fn best(taps: usize) -> Option<(usize, usize)> {
     costs().find(|(cost, _)| *cost as f64 <= GOOD_ENOUGH * least as f64)
 }
 
-/// Whether transforms are so much faster than the direct kernel that they are worth their errors.
-pub fn pays(packed: &Packed) -> bool {
-    best(packed.taps).is_some_and(|(cost, _)| LEAST_GAIN * OVERHEAD * cost <= packed.work())
+/// Points of the transforms of a convolution, where they are so much faster than the direct kernel
+/// that they are worth their errors.
+pub fn points_for(shape: Shape) -> Option<usize> {
+    let (cost, points) = best(shape.taps).filter(|_| fits(shape))?;
+    (LEAST_GAIN * OVERHEAD * cost <= shape.work()).then_some(points)
 }
 
 /// Numbers of multiply-adds of one tile.
@@ -97,13 +100,9 @@ pub fn work(points: usize) -> usize {
 }
 
 impl Spectral {
-    /// Spectra of the weights, where transforms are expected to be faster than the direct kernel.
-    pub fn new(packed: &Packed, dilation: usize) -> Option<Self> {
-        let (_, points) = best(packed.taps)?;
-        if !fits(packed) || !pays(packed) {
-            return None;
-        }
-        Some(Self::of_size(packed, dilation, (points, points - packed.taps + 1)))
+    /// Spectra of the weights, for transforms of so many points all of whose outputs are used.
+    pub fn new(packed: &Packed, dilation: usize, points: usize) -> Self {
+        Self::of_size(packed, dilation, (points, points - packed.taps + 1))
     }
 
     /// Spectra of the weights for transforms of so many points, of which so many become outputs:

@@ -5,6 +5,7 @@
 //! on those of its anchored block (transforms), never on where a tile begins.
 
 mod aligned;
+mod choice;
 mod direct;
 mod fft;
 mod packed;
@@ -16,10 +17,12 @@ mod transform;
 mod winograd;
 
 pub use aligned::Aligned;
+pub use choice::{Planned, longest_block, planned};
 pub use packed::{LANES, Packed, padded};
 pub use ranged::Choice;
 
 use super::Isa;
+use choice::Method;
 use fft::Spectral;
 use ranged::Ranged;
 use std::ops::Range;
@@ -48,14 +51,15 @@ enum Kernel {
 }
 
 impl Convolution {
-    /// Chooses the kernel, by the shape of the weights only.
-    pub fn new(packed: Packed, dilation: usize) -> Self {
-        let kernel = match Spectral::new(&packed, dilation) {
-            Some(spectral) => Kernel::Spectral(Box::new(spectral)),
-            None if winograd::pays(&packed, dilation) => {
-                Kernel::Winograd(Box::new(Winograd::new(&packed, dilation)))
+    /// Chooses the kernel by the shape of the weights; blocks of filtering are at most `longest`
+    /// positions.
+    pub fn new(packed: Packed, dilation: usize, longest: usize) -> Self {
+        let kernel = match Method::of(packed.shape(dilation), longest) {
+            Method::Direct => Kernel::Direct,
+            Method::Transforms(points) => {
+                Kernel::Spectral(Box::new(Spectral::new(&packed, dilation, points)))
             }
-            None => Kernel::Direct,
+            Method::Filtering => Kernel::Winograd(Box::new(Winograd::new(&packed, dilation))),
         };
         Self { packed, dilation, kernel, ranged: Ranged::default() }
     }
@@ -73,9 +77,9 @@ impl Convolution {
     /// Time per position, in multiply-adds of the direct kernel.
     pub fn work(&self) -> usize {
         match &self.kernel {
-            Kernel::Direct => self.packed.work(),
+            Kernel::Direct => self.packed.shape(self.dilation).work(),
             Kernel::Spectral(spectral) => spectral.work(),
-            Kernel::Winograd(_) => winograd::work(&self.packed),
+            Kernel::Winograd(_) => winograd::work(self.packed.shape(self.dilation)),
         }
     }
 

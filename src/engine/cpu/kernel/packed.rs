@@ -1,6 +1,7 @@
 //! Weights in the order in which the kernels read them.
 
 use super::Aligned;
+use super::choice::Shape;
 
 /// Row strides are multiples of this many numbers: one AVX-512 register.
 pub const LANES: usize = 16;
@@ -60,9 +61,9 @@ impl Packed {
         self.weights[panel * self.taps * self.inputs + row * width + output - panel]
     }
 
-    /// Multiply-adds per output row.
-    pub fn work(&self) -> usize {
-        self.taps * self.inputs * self.stride
+    /// Its shape, with a dilation.
+    pub fn shape(&self, dilation: usize) -> Shape {
+        Shape { taps: self.taps, inputs: self.inputs, stride: self.stride, dilation }
     }
 
     /// Panels: first output, width, and weights.

@@ -39,7 +39,8 @@ impl Convolution {
     /// layers of a network, whose errors pass through all others, and gain less than long ones
     /// (docs/decisions/when-to-transform.md).
     fn may_transform(&self) -> bool {
-        fft::fits(&self.packed) && (self.dilation > 1 || fft::pays(&self.packed))
+        let shape = self.packed.shape(self.dilation);
+        fft::fits(shape) && (self.dilation > 1 || fft::points_for(shape).is_some())
     }
 
     /// The fastest kernel for a range of so many rows: a function of that number and the shape of
@@ -62,7 +63,7 @@ impl Convolution {
     pub fn work_of(&self, choice: Choice) -> usize {
         match choice {
             Choice::Own => self.work(),
-            Choice::Direct => self.packed.work(),
+            Choice::Direct => self.packed.shape(self.dilation).work(),
             Choice::Transform(index) => fft::work(POINTS[index / 2]) / self.outputs(index),
         }
     }

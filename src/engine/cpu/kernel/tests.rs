@@ -115,7 +115,7 @@ proptest! {
 #[test]
 fn a_pass_of_no_rows_hands_nothing_on() {
     let sample = sample((32, 32, 21), 1, 1, |_| 0);
-    let spectral = Spectral::new(&sample.packed, 1).expect("long kernels pay");
+    let spectral = Spectral::new(&sample.packed, 1, 64);
     let winograd = Kernel::Winograd(Box::new(Winograd::new(&sample.packed, 1)));
     for kernel in [Kernel::Direct, Kernel::Spectral(Box::new(spectral)), winograd] {
         assert_eq!(sample.computed(Isa::best(), &kernel, 0..0), [0.0; 0]);
@@ -129,7 +129,10 @@ proptest! {
         outputs in 17usize..33, inputs in 28usize..33, taps in 20usize..70,
         dilation in 1usize..30, blocks in 1usize..4, spike in any::<bool>(), seed in any::<u32>(),
     ) {
-        let spectral = |packed: &Packed| Spectral::new(packed, dilation).expect("long kernels pay");
+        let spectral = |packed: &Packed| {
+            let points = fft::points_for(packed.shape(dilation)).expect("long kernels pay");
+            Spectral::new(packed, dilation, points)
+        };
         let mut sample = sample((outputs, inputs, taps), dilation, seed, |packed| {
             blocks * spectral(packed).block()
         });
@@ -160,7 +163,8 @@ fn transforms_are_as_accurate_as_sums_whatever_the_scale_of_channels() {
         let scale = |c: usize| 10f32.powf((c * 7 % 32) as f32 / 32.0 * decades);
         let weight = |o: usize, i: usize, j: usize| number(1, (o * 32 + i) * 64 + j) / scale(i);
         let packed = Packed::new((32, 32, taps), weight, |_| 0.0);
-        let spectral = Spectral::new(&packed, 1).expect("long kernels pay");
+        let points = fft::points_for(packed.shape(1)).expect("long kernels pay");
+        let spectral = Spectral::new(&packed, 1, points);
         let rows = 4 * spectral.block();
         let count = (rows + taps - 1) * 32;
         let input = (0..count).map(|i| number(2, i).max(0.0) * scale(i % 32)).collect();

@@ -10,6 +10,7 @@
 //! *tile* is four outputs of one residue; a block is a tile of each residue. Blocks lie at absolute
 //! multiples of their length, so an output depends on the sequence around it and on nothing else.
 
+use super::choice::Shape;
 use super::packed::{Packed, padded};
 use super::simd::{self, Lanes, Work};
 use super::{Aligned, Finished, Isa, LANES, Pass, Take, direct};
@@ -28,13 +29,11 @@ const B: f64 = 1.5;
 
 /// Fewest channels, in and out, for which the transforms are worth their time.
 const LEAST_CHANNELS: usize = 32;
-/// Tiles that go through the stages together: a multiple of the direct kernel's row blocks.
-const TILES: usize = 96;
 /// Filtering must be expected to be this many times faster than sums, or those are preferred: at 11
 /// taps it gains 3 % of a published network's time, and its errors reach the 2e-6 that is promised.
 const LEAST_GAIN: f64 = 1.65;
-/// Blocks are computed whole, in every layer of a tile: longer ones would be mostly context.
-const LONGEST_BLOCK: usize = 2048;
+/// Tiles that go through the stages together: a multiple of the direct kernel's row blocks.
+const TILES: usize = 96;
 /// Error in units of (root mean square of a tile's numbers) x (norm of the weights of an output).
 const ERROR: f64 = 5e-7;
 /// Largest estimated error; beyond it a tile is computed directly.
@@ -55,23 +54,24 @@ pub struct Winograd {
     largest_energy: f32,
 }
 
-/// Whether the kernel is written for a convolution, and expected to be faster than sums.
-pub fn pays(packed: &Packed, dilation: usize) -> bool {
-    let short = OUTPUTS * dilation <= LONGEST_BLOCK;
-    let wide = packed.inputs >= LEAST_CHANNELS && packed.stride >= LEAST_CHANNELS;
-    short
-        && wide
-        && packed.taps >= GROUP
-        && LEAST_GAIN * work(packed) as f64 <= packed.work() as f64
+/// Whether the kernel is expected to be faster than the direct one.
+pub fn pays(shape: Shape) -> bool {
+    let wide = shape.inputs >= LEAST_CHANNELS && shape.stride >= LEAST_CHANNELS;
+    wide && shape.taps >= GROUP && work(shape) as f64 * LEAST_GAIN < shape.work() as f64
 }
 
 /// Time per output row, in multiply-adds of the direct kernel: products, and the combinations
 /// before and after them.
-pub fn work(packed: &Packed) -> usize {
-    let (groups, width) = (packed.taps.div_ceil(GROUP), padded(packed.inputs));
-    let products = POINTS * groups * width * packed.stride;
-    let combinations = 24 * (groups * width + packed.stride);
+pub fn work(shape: Shape) -> usize {
+    let depth = shape.taps.div_ceil(GROUP) * padded(shape.inputs);
+    let products = POINTS * depth * shape.stride;
+    let combinations = 24 * (depth + shape.stride);
     (products + combinations) / OUTPUTS
+}
+
+/// Output positions of a block; blocks begin at absolute multiples of it.
+pub fn block(dilation: usize) -> usize {
+    OUTPUTS * dilation
 }
 
 impl Winograd {
@@ -110,9 +110,9 @@ impl Winograd {
         }
     }
 
-    /// Output positions of a block; blocks begin at absolute multiples of it.
+    /// Output positions of a block.
     pub fn block(&self) -> usize {
-        OUTPUTS * self.dilation
+        block(self.dilation)
     }
 
     fn groups(&self) -> usize {

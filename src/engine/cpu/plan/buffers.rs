@@ -11,7 +11,7 @@ pub fn bytes_of(slots: &[usize]) -> u64 {
 
 /// Memory of the buffers of a plan per position, in bytes, without making the plan.
 pub fn bytes_per_position(graph: &Graph) -> u64 {
-    let (_, slots) = share_buffers(graph, &Fusion::new(graph, None).steps(), true);
+    let (_, slots) = share_buffers(graph, &Fusion::new(graph, None, None).steps(), true);
     bytes_of(&slots)
 }
 

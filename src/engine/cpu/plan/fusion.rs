@@ -3,10 +3,10 @@
 
 use super::pools::{aside, pooled};
 use super::{Branch, Operation, Source, Step};
-use crate::engine::cpu::kernel::{Convolution, Packed, padded};
+use crate::engine::cpu::kernel::{Convolution, Packed, longest_block, padded};
 use crate::engine::fold::scale_and_shift;
 use crate::model::Weights;
-use crate::network::{Graph, NodeId, Op};
+use crate::network::{Graph, NodeId, Op, Span};
 
 /// Groups nodes into steps.
 pub struct Fusion<'a> {
@@ -20,11 +20,14 @@ pub struct Fusion<'a> {
     stored: Vec<bool>,
     /// Nodes whose value is kept for pooling, whoever else reads it.
     pooled: Vec<bool>,
+    /// Longest blocks of filtering.
+    longest: usize,
 }
 
 impl<'a> Fusion<'a> {
-    /// For one network; without weights the steps have the shape of the plan only.
-    pub fn new(graph: &'a Graph, weights: Option<&'a Weights>) -> Self {
+    /// For one network, with blocks of filtering that suit its window; without weights the steps
+    /// have the shape of the plan only.
+    pub fn new(graph: &'a Graph, weights: Option<&'a Weights>, window: Option<Span>) -> Self {
         let mut readers = vec![vec![]; graph.nodes().len()];
         for (id, node) in graph.nodes().iter().enumerate() {
             node.inputs.iter().for_each(|&input| readers[input].push(id));
@@ -32,7 +35,8 @@ impl<'a> Fusion<'a> {
         let done = aside(graph);
         readers.iter_mut().for_each(|readers| readers.retain(|&reader| !done[reader]));
         let stored = vec![false; readers.len()];
-        Self { graph, weights, readers, done, stored, pooled: pooled(graph) }
+        let longest = longest_block(graph, window);
+        Self { graph, weights, readers, done, stored, pooled: pooled(graph), longest }
     }
 
     /// The steps, in order.
@@ -65,7 +69,7 @@ impl<'a> Fusion<'a> {
                     node = next;
                 }
                 let packed = self.pack(first, norm.map(|(_, affine)| affine));
-                let convolution = Convolution::new(packed, dilation);
+                let convolution = Convolution::new(packed, dilation, self.longest);
                 Source::Conv { input: inputs[0], convolution, left }
             }
             Op::Concat => self.rows(inputs),

@@ -33,6 +33,17 @@ pub enum Source {
     Rows(Vec<(NodeId, usize)>),
 }
 
+impl Source {
+    /// The nodes that are read.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        let (one, several): (_, &[(NodeId, usize)]) = match self {
+            Source::Conv { input, .. } => (Some(*input), &[]),
+            Source::Rows(inputs) => (None, inputs),
+        };
+        one.into_iter().chain(several.iter().map(|(node, _)| *node))
+    }
+}
+
 /// An elementwise operation of a step; node indices name stored values.
 #[derive(Debug)]
 pub enum Operation {
@@ -106,7 +117,7 @@ impl Plan {
     /// Plans a network, for a window of these positions if the model has one. The weights must be
     /// those that [`Graph::parameters`] asks for.
     pub fn new(graph: &Graph, weights: &Weights, window: Option<Span>) -> Self {
-        let steps = Fusion::new(graph, Some(weights)).steps();
+        let steps = Fusion::new(graph, Some(weights), window).steps();
         let (homes, slots) = share_buffers(graph, &steps, true);
         let domains = window.map(|window| graph.domains(window));
         let pools = domains.as_deref().map_or(Vec::new(), |domains| pools(graph, domains));
@@ -122,7 +133,7 @@ impl Plan {
 
 impl Step {
     /// Stored values that the step reads position by position, beside those of its source.
-    fn partners(&self) -> impl Iterator<Item = NodeId> {
+    pub fn partners(&self) -> impl Iterator<Item = NodeId> {
         self.operations.iter().filter_map(|operation| match operation {
             Operation::Add(node) | Operation::GateBy(node) | Operation::GateOf(node) => Some(*node),
             _ => None,
@@ -131,10 +142,7 @@ impl Step {
 
     fn reads(&self) -> Vec<NodeId> {
         let mut reads: Vec<NodeId> = self.partners().collect();
-        match &self.source {
-            Source::Conv { input, .. } => reads.push(*input),
-            Source::Rows(inputs) => reads.extend(inputs.iter().map(|(node, _)| node)),
-        }
+        reads.extend(self.source.nodes());
         reads
     }
 
