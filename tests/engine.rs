@@ -247,6 +247,30 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn long_stretches_which_are_computed_in_waves_equal_short_ones(seed in any::<u64>()) {
+        let mut n = Numbers(seed);
+        let model = random_model(&mut n);
+        let letters = move |t: i64| b"ACGTNacgtR"[Numbers(seed ^ t as u64).below(1 << 20) % 10];
+        // a wave is 262,144 numbers of the widest value
+        let (length, piece) = (40_000, 2_500);
+        let engine = CpuEngine::new(&model, &model.tracks, Isa::best()).unwrap();
+        let whole = &run(&engine, &[job(&engine, &letters, 5, length)])[0];
+        let starts = (0..length).step_by(piece);
+        let pieces: Vec<Job> =
+            starts.clone().map(|start| job(&engine, &letters, 5 + start as i64, piece)).collect();
+        for (start, part) in starts.zip(run(&engine, &pieces)) {
+            for (whole, part) in whole.iter().zip(&part) {
+                let first = (0..piece).find(|&i| whole[start + i] != part[i]);
+                prop_assert_eq!(first, None, "in the piece from {}", start);
+            }
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]

@@ -8,6 +8,7 @@ mod plan;
 mod pool;
 mod run;
 mod stage;
+mod waves;
 
 pub use isa::Isa;
 pub use kernel::{Planned, planned};

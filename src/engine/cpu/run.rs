@@ -6,6 +6,7 @@ use super::elementwise::Rows;
 use super::kernel::{Aligned, Choice, Scratch};
 use super::plan::{Home, Layout, Plan, Step};
 use super::stage::Stage;
+use super::waves;
 use crate::engine::mix::Output;
 use crate::network::graph::INPUT_CHANNELS;
 use crate::network::{Graph, NodeId, Op, Span};
@@ -84,13 +85,13 @@ pub fn run<'w>(
     let mut memory = Memory { places, slots, kept };
     let mut pooled = Vec::with_capacity(plan.pools.len());
     memory.pool(graph, plan, |input| plan.homes[input].is_none(), &mut pooled);
-    for (index, step) in plan.steps.iter().enumerate() {
-        let wanted = layout.inside(step.node, spans[step.node]);
-        let whole = layout.grid(step.node).cover(wanted);
-        memory.run(step, layout.choice(index), whole, wanted, buffers);
-        memory.clear_margins(step);
-        let made = |node| node == step.node || step.branches.iter().any(|b| b.node == node);
-        memory.pool(graph, plan, made, &mut pooled);
+    for turn in waves::turns(plan, layout, spans, extents) {
+        let step = &plan.steps[turn.step];
+        memory.run(step, layout.choice(turn.step), turn.whole, turn.wanted, buffers);
+        if layout.has_window() {
+            memory.clear_margins(step);
+            memory.pool(graph, plan, |node| step.stores().any(|n| n == node), &mut pooled);
+        }
     }
     *scalars = scalar_head(&pooled);
     let home = plan.homes[graph.output()].expect("the output is stored");

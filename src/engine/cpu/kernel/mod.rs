@@ -64,6 +64,11 @@ impl Convolution {
         Self { packed, dilation, kernel, ranged: Ranged::default() }
     }
 
+    /// Positions from the first tap to the last.
+    pub fn span(&self) -> usize {
+        (self.packed.taps - 1) * self.dilation
+    }
+
     /// Length of the anchored blocks in which it is computed, in positions; 1 where any row can
     /// be computed by itself.
     pub fn block(&self) -> usize {

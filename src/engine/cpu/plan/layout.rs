@@ -103,6 +103,11 @@ impl Layout {
         self.domains.as_ref().map_or(span, |domains| span.intersect(domains[node]))
     }
 
+    /// Whether it is that of a window.
+    pub fn has_window(&self) -> bool {
+        self.domains.is_some()
+    }
+
     /// How far beyond its output positions a stretch reads at most: the network's reach, and the
     /// rest of the outermost anchored blocks wherever they may begin.
     pub fn reach(&self, graph: &Graph) -> Reach {
