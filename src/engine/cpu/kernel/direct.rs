@@ -13,6 +13,9 @@ use super::{Finished, Isa, Pass, Scratch, Take};
 /// stay in the first-level cache.
 const ROWS: usize = 240;
 
+/// Rows of a register block where there are fewer than a full one holds.
+const FEW: usize = 4;
+
 /// Computes all rows of a pass, some at a time, and hands them on.
 ///
 /// # Panics
@@ -87,6 +90,15 @@ impl Direct<'_> {
                 while row + MR <= self.pass.rows {
                     self.block::<V, MR, NV>(panel, column, row);
                     row += MR;
+                }
+                if row < self.pass.rows && self.pass.rows >= MR {
+                    // some rows again, which is faster than the last ones one by one
+                    self.block::<V, MR, NV>(panel, column, self.pass.rows - MR);
+                    continue;
+                }
+                while row + FEW <= self.pass.rows {
+                    self.block::<V, FEW, NV>(panel, column, row);
+                    row += FEW;
                 }
                 while row < self.pass.rows {
                     self.block::<V, 1, NV>(panel, column, row);

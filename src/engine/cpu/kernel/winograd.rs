@@ -208,8 +208,10 @@ fn batches(dilation: usize, wanted: Range<usize>) -> Vec<Batch> {
             (true, from, to) => [0..to, from..dilation],
         };
         for part in parts {
-            for first in part.clone().step_by(TILES) {
-                let residues = first..part.end.min(first + TILES);
+            // of equal size: each batch reads all weights
+            let size = part.len().div_ceil(part.len().div_ceil(TILES).max(1)).max(1);
+            for first in part.clone().step_by(size) {
+                let residues = first..part.end.min(first + size);
                 batches.push(Batch { blocks: block_index..block_index + 1, residues });
             }
         }
