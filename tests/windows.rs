@@ -4,13 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use atrous::engine::cpu::Isa;
-use atrous::engine::{CpuEngine, Engine, Job, Oracle, Values, Wanted};
+use atrous::engine::{
+    CpuEngine, EditedWindow, Engine, Job, Oracle, Values, Wanted, WindowEdit, run_windows_in_full,
+};
 use atrous::model::{
     Member, Model, Provenance, Scalar, Source, Tensor, Track, TrackStrand, UnknownBase, Weights,
     Window,
 };
 use atrous::network::blocks::{self, Dilated};
-use atrous::network::{Activation, Graph, GraphBuilder, Op, Padding};
+use atrous::network::{Activation, Graph, GraphBuilder, Op, Padding, Span};
 use proptest::prelude::*;
 
 /// Numbers that look random (SplitMix64).
@@ -203,6 +205,90 @@ proptest! {
             }
             // wherever the window lies, and whatever buffers are used again
             prop_assert_eq!(&run(&engine, job(777)), &values);
+        }
+    }
+}
+
+/// A window around which more is known, so that letters may move: `input` letters from `BESIDE` on.
+const BESIDE: usize = 40;
+
+/// An edit of a window: letters `at` on are replaced, and those before it move by `left`.
+fn edit(
+    around: &[u8],
+    input: usize,
+    at: usize,
+    removed: usize,
+    by: &[u8],
+    left: i64,
+) -> WindowEdit {
+    let mut edited = around.to_vec();
+    edited.splice(BESIDE + at..BESIDE + at + removed, by.iter().copied());
+    let first = usize::try_from(BESIDE as i64 - left).unwrap();
+    let start = at as i64 + left;
+    WindowEdit {
+        letters: edited[first..first + input].to_vec(),
+        changed: Span::new(start, start + by.len() as i64),
+        left,
+        right: left + by.len() as i64 - removed as i64,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn edits_of_a_window_give_what_their_letters_give(seed in any::<u64>()) {
+        let mut n = Numbers(seed);
+        let (model, input) = random(&mut n);
+        let base = |n: &mut Numbers| b"ACGTACGTACGTN"[n.below(13)];
+        let around: Vec<u8> = (0..input + 2 * BESIDE).map(|_| base(&mut n)).collect();
+        let most = 3 * n.below(2);
+        let controls = (0..2).map(|_| (0..input).map(|_| n.below(most + 1) as f32).collect());
+        let controls: Vec<Vec<f32>> = controls.collect();
+        let edits = (0..8).map(|number| {
+            // the first at the ends, where zeros are read
+            let at = match number {
+                0 => 0,
+                1 => input - 1,
+                _ => n.below(input),
+            };
+            let removed = n.below(if number < 4 { 2 } else { 20 }).min(input - at);
+            let inserted = if number < 4 { removed } else { n.below(20) };
+            let by: Vec<u8> = (0..inserted).map(|_| base(&mut n)).collect();
+            let grown = inserted as i64 - removed as i64;
+            let left = [0, -grown / 2, n.below(9) as i64 - 4][n.below(3)];
+            edit(&around, input, at, removed, &by, if number < 4 { 0 } else { left })
+        });
+        let edits: Vec<WindowEdit> = edits.collect();
+        let output = model.window.unwrap().output;
+        let letters = around[BESIDE..BESIDE + input].to_vec();
+        let job = Job { controls, ..Job::new(5, output, letters) };
+        let window = EditedWindow { job, edits };
+        let oracle = Oracle::new(&model, everything(&model));
+        let windows = std::slice::from_ref(&window);
+        let expected = run_windows_in_full(&oracle, windows, &|_| Ok(())).unwrap().remove(0);
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let engine = CpuEngine::new(&model, everything(&model), isa).unwrap();
+            let found = engine.run_window_edits(windows, &|_| Ok(())).unwrap().remove(0);
+            prop_assert_eq!(&found.reference, &run(&engine, window.job.clone()));
+            let pairs = found.alternatives.iter().zip(&expected.alternatives);
+            for (index, (found, expected)) in pairs.enumerate() {
+                let edit = &window.edits[index];
+                let what = format!(
+                    "{isa}: edit {index} {:?} {} {}", edit.changed, edit.left, edit.right
+                );
+                let found_all = found.tracks.iter().flatten().map(|&x| f64::from(x));
+                let expected_all = expected.tracks.iter().flatten().map(|&x| f64::from(x));
+                let pairs = found_all.zip(expected_all);
+                let scalars = found.scalars.iter().copied().zip(expected.scalars.iter().copied());
+                for (got, want) in pairs.chain(scalars) {
+                    let near = 1e-4f64.max(want.abs() * 1e-4);
+                    prop_assert!((got - want).abs() < near, "{what}: {got} {want}");
+                }
+            }
+            // alone as among others
+            let one = EditedWindow { edits: window.edits[5..6].to_vec(), ..window.clone() };
+            let alone = engine.run_window_edits(&[one], &|_| Ok(())).unwrap().remove(0);
+            prop_assert_eq!(&alone.alternatives[0], &found.alternatives[5]);
         }
     }
 }

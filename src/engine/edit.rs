@@ -3,6 +3,7 @@
 use super::{Engine, Job, Values};
 use crate::error::Result;
 use crate::network::{Reach, Span};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A stretch of sequence and the edits to try on it, each alone. Coordinates are 0-based positions
 /// on the strand that is read.
@@ -52,6 +53,48 @@ pub struct EditValues {
     pub reference: Values,
     /// Of [`Edit::window_after`], on the edited sequence.
     pub alternative: Values,
+}
+
+/// A window of a model, and other sequences that are tried in its place, each alone.
+#[derive(Debug, Clone)]
+pub struct EditedWindow {
+    /// The window as it is.
+    pub job: Job,
+    /// What else is tried.
+    pub edits: Vec<WindowEdit>,
+}
+
+/// The letters of a window after an edit, and where they come from. Positions count from the start
+/// of the window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowEdit {
+    /// All letters of the window, as many as before.
+    pub letters: Vec<u8>,
+    /// The letters that are new. An empty range still says where: there, letters were removed.
+    pub changed: Span,
+    /// By how many positions the letters before `changed` lie further right than in the window as
+    /// it is; further left where negative. What enters the window at its end may be any letters.
+    pub left: i64,
+    /// The same for the letters behind `changed`.
+    pub right: i64,
+}
+
+/// Values of a window, and of what was tried in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowValues {
+    /// Of the window as it is.
+    pub reference: Values,
+    /// After each edit.
+    pub alternatives: Vec<Values>,
+}
+
+impl WindowEdit {
+    /// A replacement of as many letters of a window, from position `at` on, by others.
+    pub fn substitution(letters: &[u8], at: usize, by: &[u8]) -> Self {
+        let mut letters = letters.to_vec();
+        letters[at..at + by.len()].copy_from_slice(by);
+        Self { letters, changed: Span::new(at as i64, (at + by.len()) as i64), left: 0, right: 0 }
+    }
 }
 
 impl Stretch {
@@ -115,6 +158,36 @@ pub fn run_in_full(
         Ok(pairs)
     };
     stretches.iter().enumerate().map(compute).collect()
+}
+
+/// Computes every window in full, before and after each edit: right for any engine, and the
+/// yardstick of faster ways.
+pub fn run_windows_in_full(
+    engine: &(impl Engine + ?Sized),
+    windows: &[EditedWindow],
+    after_each: &(dyn Fn(usize) -> Result<()> + Sync),
+) -> Result<Vec<WindowValues>> {
+    let mut jobs = Vec::new();
+    let mut window_of = Vec::new();
+    for (index, EditedWindow { job, edits }) in windows.iter().enumerate() {
+        let edited = |edit: &WindowEdit| Job { letters: edit.letters.clone(), ..job.clone() };
+        jobs.push(job.clone());
+        jobs.extend(edits.iter().map(edited));
+        window_of.resize(jobs.len(), index);
+    }
+    let left: Vec<AtomicUsize> =
+        windows.iter().map(|window| AtomicUsize::new(1 + window.edits.len())).collect();
+    let finished = |job: usize| match left[window_of[job]].fetch_sub(1, Ordering::AcqRel) {
+        1 => after_each(window_of[job]),
+        _ => Ok(()),
+    };
+    let mut values = engine.run(&jobs, &finished)?.into_iter();
+    let mut next = || values.next().expect("values for every job");
+    let of = |window: &EditedWindow| WindowValues {
+        reference: next(),
+        alternatives: window.edits.iter().map(|_| next()).collect(),
+    };
+    Ok(windows.iter().map(of).collect())
 }
 
 #[cfg(test)]

@@ -14,7 +14,10 @@ pub mod torch;
 
 pub use cpu::CpuEngine;
 pub use device::{Coarseness, Device, Precision};
-pub use edit::{Edit, EditValues, Stretch, run_in_full};
+pub use edit::{
+    Edit, EditValues, EditedWindow, Stretch, WindowEdit, WindowValues, run_in_full,
+    run_windows_in_full,
+};
 pub use effective::Effective;
 pub use oracle::Oracle;
 #[cfg(feature = "torch")]
@@ -96,6 +99,11 @@ pub trait Engine: Send + Sync {
     /// up to this many positions is cheaper to compute than to start a new job after it.
     fn overhead_positions(&self) -> u64;
 
+    /// Whether the model must be run in its window: then every job is one.
+    fn is_windowed(&self) -> bool {
+        false
+    }
+
     /// How far coarse arithmetic was found to be from that of 32 bits; `None` before the first run,
     /// and of an engine that computes in 32 bits or more.
     fn coarseness(&self) -> Option<Coarseness> {
@@ -129,5 +137,20 @@ pub trait Engine: Send + Sync {
         after_each: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Vec<Vec<EditValues>>> {
         run_in_full(self, stretches, after_each)
+    }
+
+    /// Runs every window, and every edit of it alone, in parallel where the device can, and returns
+    /// the values before and after each, in order. What comes out of an edit depends on the model
+    /// and the letters of its window before and after it, never on the other edits. `after_each` is
+    /// called with the index of each finished window, from any thread; its error stops the run.
+    ///
+    /// # Errors
+    /// What `after_each` returned.
+    fn run_window_edits(
+        &self,
+        windows: &[EditedWindow],
+        after_each: &(dyn Fn(usize) -> Result<()> + Sync),
+    ) -> Result<Vec<WindowValues>> {
+        run_windows_in_full(self, windows, after_each)
     }
 }

@@ -89,6 +89,10 @@ impl Engine for Oracle {
         self.reach.left + self.reach.right
     }
 
+    fn is_windowed(&self) -> bool {
+        self.window.is_some()
+    }
+
     fn run(
         &self,
         jobs: &[Job],

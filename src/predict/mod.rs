@@ -252,11 +252,11 @@ pub struct Report {
 }
 
 /// Computes the tracks of a request and writes them. The engine must have been built for exactly
-/// `request.tracks`, or for what `windowed.readout` wants of a model with a window. The bytes of the outputs depend on the model, the reference and the request's
+/// `request.tracks`. The bytes of the outputs depend on the model, the reference and the request's
 /// regions, strands and style alone, never on tiles or threads.
 ///
 /// # Errors
-/// A request that cannot be meant, any failure to read or write, a value that is no finite number,
+/// A request that cannot be meant, the engine of a model that must be run in windows, any failure to read or write, a value that is no finite number,
 /// or a signal. No output has its name then; after a signal or on a full disk the partial ones are
 /// kept for `resume`.
 pub fn predict(
@@ -268,10 +268,11 @@ pub fn predict(
     run(reference, engine, request, None, progress)
 }
 
-/// The same for a model that must be run in windows.
+/// The same for a model that must be run in windows; the engine must have been built for what
+/// `windowed.readout` wants of it.
 ///
 /// # Errors
-/// As [`predict`], and a window around a region that has no output in its contig.
+/// As [`predict`], the engine of a model without a window, and a window around a region that has no output in its contig.
 pub fn predict_windows(
     reference: &mut Reference,
     engine: &dyn Engine,
@@ -290,6 +291,7 @@ fn run(
     progress: &Progress,
 ) -> Result<Report> {
     request.check(reference)?;
+    check_windows(engine, windowed.is_some())?;
     let contigs = reference.contigs().clone();
     let asked = &request.regions;
     let around = windowed.as_ref().filter(|windowed| windowed.is_centred());
@@ -336,6 +338,17 @@ fn run(
             outputs.abandon(keeps_parts(&error));
             Err(error)
         }
+    }
+}
+
+/// Refuses to run the engine of a model with a window without windows, and the other way round.
+fn check_windows(engine: &dyn Engine, windowed: bool) -> Result<()> {
+    match (engine.is_windowed(), windowed) {
+        (true, false) => Err(Error::usage("the model must be run in its windows").remedy(
+            "use predict_windows, or the model without its window (Model::without_window)",
+        )),
+        (false, true) => Err(Error::usage("the engine was built for a model without a window")),
+        _ => Ok(()),
     }
 }
 

@@ -13,7 +13,9 @@ mod waves;
 pub use isa::Isa;
 pub use kernel::{Planned, planned};
 
-use super::edit::{EditValues, Stretch, run_in_full};
+use super::edit::{
+    EditValues, EditedWindow, Stretch, WindowValues, run_in_full, run_windows_in_full,
+};
 use super::encode::{control_rows, one_hot};
 use super::mix::Mixer;
 use super::oracle::scalar_head;
@@ -22,7 +24,7 @@ use crate::error::Result;
 use crate::model::{Member, Model, UnknownBase, Weights, Window};
 use crate::network::graph::INPUT_CHANNELS;
 use crate::network::{Graph, NodeId, Reach, Span};
-use edit::{EditPlan, Kept};
+use edit::{EditPlan, Kept, WindowPlan};
 use plan::Plan;
 use pool::Pool;
 use rayon::prelude::*;
@@ -46,6 +48,8 @@ pub struct CpuEngine {
     /// Per network of the model, how its edits are run; none where the model has a window or no
     /// track needs the network.
     edit_plans: Vec<Option<EditPlan>>,
+    /// The same for models that have a window.
+    window_plans: Vec<Option<WindowPlan>>,
     /// Buffers of earlier jobs, taken by the next ones.
     workspaces: Pool<Workspace>,
     /// Buffers of earlier edits.
@@ -75,6 +79,11 @@ impl CpuEngine {
         };
         let edit_plans: Vec<Option<EditPlan>> =
             model.networks.par_iter().enumerate().map(edit_plan).collect();
+        let window_plan = |(network, graph): (usize, &Graph)| {
+            let (_, plan) = members.iter().flatten().find(|(of, _)| *of == network)?;
+            Some(WindowPlan::new(graph, plan, window?))
+        };
+        let window_plans = model.networks.iter().enumerate().map(window_plan).collect();
         let reach = |(network, plan): &(usize, Plan)| {
             let (graph, edits) = (&model.networks[*network], &edit_plans[*network]);
             let edits = edits.as_ref().map_or(Reach::default(), |plan| plan.reach(graph));
@@ -94,6 +103,7 @@ impl CpuEngine {
             heads: heads.collect(),
             window,
             edit_plans,
+            window_plans,
             members,
             networks: model.networks.clone(),
             unknown: model.unknown_base,
@@ -114,8 +124,23 @@ impl CpuEngine {
         (*network, plan)
     }
 
-    fn job(&self, job: &Job, workspace: &mut Workspace) -> Result<Values> {
+    /// Where the rows of a window and of its control tracks begin, padded as far as a plan reads.
+    fn window_input(
+        &self,
+        job: &Job,
+        graph: &Graph,
+        plan: &Plan,
+        window: Window,
+    ) -> (i64, Vec<f32>, Vec<f32>) {
         let rows = one_hot(&job.letters, self.unknown);
+        let (start, rows) = pad(rows, INPUT_CHANNELS, plan, graph, window);
+        let channels = graph.control().map_or(0, |node| graph.channels(node));
+        let controls = control_rows(&job.controls, channels, job.letters.len());
+        let (_, controls) = pad(controls, channels, plan, graph, window);
+        (start, rows, controls)
+    }
+
+    fn job(&self, job: &Job, workspace: &mut Workspace) -> Result<Values> {
         self.mixer.mix(job.length, |member, take| {
             let (network, plan) = self.member(member);
             let graph = &self.networks[network];
@@ -126,16 +151,14 @@ impl CpuEngine {
             };
             match self.window {
                 None => {
+                    let rows = one_hot(&job.letters, self.unknown);
                     let start = job.start.saturating_sub_unsigned(self.reach.left);
                     let end = job.start.saturating_add_unsigned(job.length as u64);
                     let input = Encoded { start, rows: &rows, controls: &[] };
                     run(input, Span::new(job.start, end));
                 }
                 Some(window) => {
-                    let (start, rows) = pad(rows.clone(), INPUT_CHANNELS, plan, graph, window);
-                    let channels = graph.control().map_or(0, |node| graph.channels(node));
-                    let controls = control_rows(&job.controls, channels, job.letters.len());
-                    let (_, controls) = pad(controls, channels, plan, graph, window);
+                    let (start, rows, controls) = self.window_input(job, graph, plan, window);
                     run(Encoded { start, rows: &rows, controls: &controls }, window.span());
                 }
             }
@@ -226,6 +249,21 @@ impl Engine for CpuEngine {
             None => self.edits(stretches, after_each),
             // an edit moves what lies behind it against the ends of the window
             Some(_) => run_in_full(self, stretches, after_each),
+        }
+    }
+
+    fn is_windowed(&self) -> bool {
+        self.window.is_some()
+    }
+
+    fn run_window_edits(
+        &self,
+        windows: &[EditedWindow],
+        after_each: &(dyn Fn(usize) -> Result<()> + Sync),
+    ) -> Result<Vec<WindowValues>> {
+        match self.window {
+            Some(window) => self.window_edits(window, windows, after_each),
+            None => run_windows_in_full(self, windows, after_each),
         }
     }
 }

@@ -18,7 +18,8 @@ pub struct Workspace {
     pub slots: Vec<Aligned>,
     /// What one step computes at a time.
     pub buffers: Buffers,
-    scalars: Vec<f64>,
+    /// The scalar head's channels.
+    pub scalars: Vec<f64>,
 }
 
 /// What one step computes at a time.
@@ -183,7 +184,7 @@ impl Memory<'_> {
     }
 
     /// The rows of a stored value from a position on.
-    fn rows(&self, node: NodeId, from: i64) -> Rows<'_> {
+    pub fn rows(&self, node: NodeId, from: i64) -> Rows<'_> {
         match self.places.homes[node] {
             Some(home) => {
                 let values = &self.slots[home.slot][self.places.offset(home, from)..];
@@ -194,7 +195,7 @@ impl Memory<'_> {
     }
 
     /// Zeros what readers see of a step's values beyond the window.
-    fn clear_margins(&mut self, step: &Step) {
+    pub fn clear_margins(&mut self, step: &Step) {
         for node in step.stores() {
             let (span, home) = (self.places.spans[node], self.places.homes[node]);
             let (inside, home) = (self.places.kept(node), home.expect("stored values"));

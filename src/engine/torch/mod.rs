@@ -298,6 +298,10 @@ impl Engine for TorchEngine {
         self.coarseness.get().copied()
     }
 
+    fn is_windowed(&self) -> bool {
+        self.networks.window().is_some()
+    }
+
     fn run(
         &self,
         jobs: &[Job],

@@ -41,7 +41,7 @@ pub fn run<'w>(
 }
 
 /// The kernel for so many rows of a step.
-fn fastest(step: &Step, rows: usize) -> Choice {
+pub fn fastest(step: &Step, rows: usize) -> Choice {
     match &step.source {
         Source::Conv { convolution, .. } => convolution.fastest(rows),
         Source::Rows(_) => Choice::Direct,

@@ -5,8 +5,10 @@ mod alternative;
 mod cone;
 mod group;
 mod kept;
+mod window;
 
 pub use kept::Kept;
+pub use window::WindowPlan;
 
 use super::plan::{Home, Layout, Plan, bytes_of, share_buffers};
 use super::run::{self, Encoded};
