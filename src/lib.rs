@@ -50,5 +50,6 @@ pub mod network;
 pub mod picture;
 pub mod predict;
 pub mod track;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -16,6 +16,7 @@ mod mutate;
 mod predict;
 mod pwm;
 mod score;
+mod train;
 mod windows;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +41,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Design(design::DesignArgs),
     Pwm(pwm::PwmArgs),
+    Train(train::TrainArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -57,6 +59,7 @@ impl Cli {
             Command::Inspect(args) => inspect::run(&args),
             Command::Design(args) => design::run(&args),
             Command::Pwm(args) => pwm::run(&args),
+            Command::Train(args) => train::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),

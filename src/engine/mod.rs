@@ -5,7 +5,7 @@ pub mod cpu;
 mod device;
 mod edit;
 pub mod effective;
-mod encode;
+pub(crate) mod encode;
 mod fold;
 mod mix;
 pub mod oracle;

@@ -203,14 +203,7 @@ impl Architecture {
     /// Not TOML, an unknown key or a value of the wrong kind, with line and column; a network
     /// that cannot be built.
     pub fn from_toml(text: &str) -> Result<Self> {
-        toml::from_str::<Self>(text).map_err(|error| {
-            let what = error.message().replace('\n', " ");
-            let at = error.span().map_or(0, |span| span.start.min(text.len()));
-            let before = text.get(..at).unwrap_or(text);
-            let line = before.matches('\n').count() as u64 + 1;
-            let column = (before.len() - before.rfind('\n').map_or(0, |i| i + 1)) as u64 + 1;
-            Error::new(what).line(line).column(column)
-        })
+        toml::from_str::<Self>(text).map_err(|error| refusal(text, &error))
     }
 
     /// The text that [`Architecture::from_toml`] reads.
@@ -229,6 +222,14 @@ impl Architecture {
     /// # Errors
     /// Numbers that no network can have; the message names the stack or node.
     pub fn graph(&self) -> Result<Graph> {
+        self.graph_with_controls(0)
+    }
+
+    /// The network, with so many control tracks that the last convolution reads beside the trunk.
+    ///
+    /// # Errors
+    /// As [`Architecture::graph`].
+    pub fn graph_with_controls(&self, controls: usize) -> Result<Graph> {
         let mut g = GraphBuilder::new();
         g.pad_with(self.padding);
         let stem = Op::centred(self.channels, self.stem.kernel, 1);
@@ -266,7 +267,7 @@ impl Architecture {
         let x = skips.sum.unwrap_or(x);
         g.pad_with(Padding::None);
         let x = self.inner(&mut g, x)?;
-        self.end(&mut g, x)?;
+        self.end(&mut g, x, controls)?;
         g.finish_used()
     }
 
@@ -343,7 +344,7 @@ impl Architecture {
     }
 
     /// The head.
-    fn end(&self, g: &mut GraphBuilder, mut x: NodeId) -> Result<NodeId> {
+    fn end(&self, g: &mut GraphBuilder, mut x: NodeId, controls: usize) -> Result<NodeId> {
         let head = &self.head;
         for (index, output) in head.outputs.iter().enumerate() {
             if output.is_empty() || head.outputs[..index].contains(output) {
@@ -365,6 +366,10 @@ impl Architecture {
             x = g.add("head.hidden", Op::pointwise(width), &[x])?;
             x = g.add("head.act2", self.activation(), &[x])?;
         }
+        if controls > 0 {
+            let control = g.add("control", Op::Control { channels: controls }, &[])?;
+            x = g.add("head.concat", Op::Concat, &[x, control])?;
+        }
         x = g.add("head", Op::centred(head.outputs.len(), head.kernel, 1), &[x])?;
         let function = match head.function {
             HeadFunction::Linear => return Ok(x),
@@ -378,6 +383,47 @@ impl Architecture {
     fn activation(&self) -> Op {
         Op::Activation { function: self.activation }
     }
+}
+
+/// What is wrong with a TOML text: line, column, and for a mistyped name the nearest legal one.
+pub(crate) fn refusal(text: &str, error: &toml::de::Error) -> Error {
+    let what = error.message().replace('\n', " ");
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() as u64 + 1;
+    let column = (before.len() - before.rfind('\n').map_or(0, |i| i + 1)) as u64 + 1;
+    let refused = Error::new(&*what).line(line).column(column);
+    match nearest(&what) {
+        Some(name) => refused.remedy(format!("did you mean `{name}`?")),
+        None => refused,
+    }
+}
+
+/// Of the names between backticks in a message, the first is wrong and the others are legal: the
+/// legal one that takes the fewest edits, if that is at most a third of the letters.
+fn nearest(message: &str) -> Option<&str> {
+    if !message.starts_with("unknown ") {
+        return None;
+    }
+    let mut names = message.split('`').skip(1).step_by(2);
+    let wrong = names.next()?;
+    let best = names.map(|name| (edits(wrong, name), name)).min_by_key(|(edits, _)| *edits)?;
+    (best.0 <= wrong.len().div_ceil(3)).then_some(best.1)
+}
+
+/// How many letters must be put in, taken out or changed to turn one word into another.
+fn edits(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, letter) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, &other) in to.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != other);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[to.len()]
 }
 
 /// The sum that the head reads instead of the trunk.
@@ -489,6 +535,7 @@ mod tests {
         assert!(Architecture::from_toml(good).unwrap().graph().is_ok());
         for (from, to, expected) in [
             ("channels = 8", "chanels = 8", "line 2, column 1: unknown field `chanels`"),
+            ("channels = 8", "chanels = 8", "did you mean `channels`?"),
             ("kernel = 3", "kernel = 'three'", "line 8, column 10: invalid type"),
             ("'residual'", "'resnet'", "line 7, column 9: unknown variant `resnet`"),
             ("[1, 2]", "{ schedule = 'exponential', layers = 3 }", "line 9, column 13: "),

@@ -154,6 +154,14 @@ impl Signal {
         self.places[contig.0].is_some()
     }
 
+    /// The contigs of the file that the reference lacks.
+    pub fn unplaced(&self) -> Vec<&str> {
+        let all = self.file.contigs().iter();
+        all.filter(|(own, ..)| !self.places.contains(&Some(*own)))
+            .map(|(_, name, _)| name)
+            .collect()
+    }
+
     /// Gives the stretches that touch bases `range` (0-based) of a contig of the reference, cut to
     /// it, in order; none where the file has no data.
     ///

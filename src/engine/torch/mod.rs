@@ -13,6 +13,7 @@ mod networks;
 mod place;
 mod program;
 mod shim;
+pub mod trainable;
 
 use super::encode::{code, control_rows};
 use super::{Coarseness, Device, EditValues, Engine, Job, Precision, Stretch, Values, Wanted};

@@ -5,6 +5,7 @@ use crate::engine::fold::scale_and_shift;
 use crate::error::Result;
 use crate::model::Weights;
 use crate::network::{Activation, Graph, NodeId, Op, Span};
+use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
 /// Axis of the channels: values are `[window, channel, 1, position]`.
@@ -12,9 +13,14 @@ const CHANNELS: i64 = 1;
 /// Axis of the positions.
 const POSITIONS: i64 = 3;
 
+/// By how much a batch moves the stored mean and variance of a normalisation.
+const BATCH_SHARE: f64 = 0.1;
+
 /// What is done at each node.
 pub struct Program {
     steps: Vec<Step>,
+    /// Whether gradients are wanted: then no value is written over.
+    learns: bool,
 }
 
 /// What is done at one node, with its tensors.
@@ -29,6 +35,14 @@ enum Step {
     Affine {
         scale: Frozen,
         shift: Frozen,
+    },
+    /// Normalisation by the batch, which also moves the stored mean and variance.
+    BatchNorm {
+        scale: Frozen,
+        shift: Frozen,
+        mean: Frozen,
+        var: Frozen,
+        epsilon: f64,
     },
     Relu,
     LeakyRelu {
@@ -132,7 +146,50 @@ impl Program {
             true => Ok(Step::Pass),
             false => builder.step(node, folded[node]),
         };
-        Ok(Self { steps: (0..graph.nodes().len()).map(step).collect::<Result<_>>()? })
+        let steps = (0..graph.nodes().len()).map(step).collect::<Result<_>>()?;
+        Ok(Self { steps, learns: false })
+    }
+
+    /// The same network over tensors that may change, of the shapes that [`Variables`] gives them:
+    /// nothing is folded, batch norms use the batch, and gradients can be taken.
+    ///
+    /// # Errors
+    /// What libtorch says.
+    ///
+    /// [`Variables`]: super::trainable::Variables
+    pub fn learning(
+        graph: &Graph,
+        variables: &BTreeMap<String, Tensor>,
+        device: Device,
+    ) -> Result<Self> {
+        let nothing = Weights::new();
+        let builder = Builder { graph, weights: &nothing, device, kind: Kind::Float };
+        let steps = (0..graph.nodes().len()).map(|node| {
+            let name = &graph.nodes()[node].name;
+            let own = |suffix: &str| {
+                let tensor = variables.get(&format!("{name}.{suffix}"));
+                Frozen(tensor.expect("a variable for each parameter").shallow_clone())
+            };
+            Ok(match graph.nodes()[node].op {
+                Op::Conv { bias, dilation, channels, .. } => {
+                    let bias = match bias {
+                        true => own("bias"),
+                        false => Frozen(Tensor::f_zeros([channels as i64], (Kind::Float, device))?),
+                    };
+                    Step::Conv { weight: own("weight"), bias, dilation: dilation as i64 }
+                }
+                Op::BatchNorm { epsilon } => Step::BatchNorm {
+                    scale: own("scale"),
+                    shift: own("shift"),
+                    mean: own("mean"),
+                    var: own("var"),
+                    epsilon,
+                },
+                Op::Affine => Step::Affine { scale: own("scale"), shift: own("shift") },
+                _ => builder.step(node, None)?,
+            })
+        });
+        Ok(Self { steps: steps.collect::<Result<_>>()?, learns: true })
     }
 
     /// Evaluates the network; each node at the positions that are needed of it, and no others.
@@ -161,7 +218,8 @@ impl Program {
                     (_, None) => None,
                 };
                 let mut value = value.expect("a value stays until its last reader");
-                value.own &= inputs.iter().filter(|&&other| other == input).count() == 1;
+                value.own &=
+                    !self.learns && inputs.iter().filter(|&&other| other == input).count() == 1;
                 operands.push(value.over(ranges.read(graph, node, input))?);
             }
             values.push(match operands.is_empty() {
@@ -208,6 +266,11 @@ impl Step {
                 x.f_conv2d(weight, Some(&**bias), [1, 1], [0, 0], [1, *dilation], 1)?
             }
             Step::Affine { scale, shift } => shift.f_addcmul(&x, scale)?,
+            Step::BatchNorm { scale, shift, mean, var, epsilon } => {
+                let tensors = [scale, shift, mean, var].map(|tensor| Some(&**tensor));
+                let [scale, shift, mean, var] = tensors;
+                x.f_batch_norm(scale, shift, mean, var, true, BATCH_SHARE, *epsilon, false)?
+            }
             Step::Relu if own => x.f_relu_()?,
             Step::Relu => x.f_relu()?,
             Step::LeakyRelu { slope } => x.f_prelu(slope)?,

@@ -1,0 +1,135 @@
+//! A run before its first step: data read, network built, ranges apart, everything checked.
+
+use super::batch::Maker;
+use super::config::{CountLoss, Loaded};
+use super::data::{Dataset, Targets};
+use super::network::Net;
+use super::sampler::{Example, Sampler};
+use super::splits::{Leaked, Split};
+use crate::error::Result;
+use crate::genome::{Interval, Strand};
+
+/// All that a run needs beside a device.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// The configuration.
+    pub of: &'a Loaded,
+    /// What was read.
+    pub data: Dataset,
+    /// The network.
+    pub net: Net,
+    /// Where examples are drawn from.
+    pub sampler: Sampler,
+    /// Training bases from which held-out bases can be seen.
+    pub leaked: Leaked,
+    /// Logits that give what is seen on average, one per output.
+    pub priors: Vec<f64>,
+    /// Mean count of a window.
+    pub mean_total: f64,
+}
+
+impl<'a> Run<'a> {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the configuration or the files that it names.
+    pub fn new(of: &'a Loaded) -> Result<Self> {
+        let config = &of.config;
+        let net = Net::new(of)?;
+        let data = Dataset::read(of)?;
+        let (ranges, leaked) = data.splits.apart(net.reach, config.splits.leakage)?;
+        let training = &config.training;
+        let flip =
+            training.reverse_complement && config.splice.is_none() || config.splice.is_some();
+        let sampler = Sampler::new(
+            &data,
+            &ranges,
+            &config.sampling,
+            training.window,
+            config.seed,
+            flip,
+            |path| of.file(path),
+        )?;
+        let bases = data.splits.bases(Split::Train) as f64;
+        let train = data.splits.of(Split::Train);
+        let (priors, mean_total) = match &data.targets {
+            Targets::Counts(tracks) => {
+                let cap = config.counts.as_ref().and_then(|c| c.cap).unwrap_or(f32::MAX);
+                let means: Vec<f64> =
+                    tracks.iter().map(|track| track.total(train, cap) / bases).collect();
+                // the inverse of softplus
+                let priors = means.iter().map(|mean| mean.exp_m1().max(1e-12).ln()).collect();
+                (priors, means.iter().sum::<f64>() * training.window as f64)
+            }
+            Targets::Splice(labels) => {
+                let share = |sites: usize| (sites.max(1) as f64 / (2.0 * bases)).ln();
+                let train = labels.sites_in(train).len() / 2;
+                (vec![0.0, share(train), share(train)], 0.0)
+            }
+        };
+        Ok(Self { of, data, net, sampler, leaked, priors, mean_total })
+    }
+
+    /// Makes batches of its data.
+    pub fn maker(&self) -> Maker<'_> {
+        Maker::new(&self.data, self.net.reach, &self.of.config)
+    }
+
+    /// The ranges that a validation reads: all of them, or as many windows as are allowed, spread
+    /// evenly.
+    pub fn watched(&self) -> Vec<Interval> {
+        let ranges = self.data.splits.of(Split::Valid);
+        let most = self.of.config.training.validate_bases;
+        if most == 0 || most >= self.data.splits.bases(Split::Valid) {
+            return ranges.to_vec();
+        }
+        let window = self.tile() as u64;
+        let windows: Vec<Interval> =
+            ranges.iter().flat_map(|range| tiles(*range, window)).collect();
+        let wanted = (most.div_ceil(window)).clamp(1, windows.len() as u64);
+        let pick = |number: u64| windows[index(number * windows.len() as u64 / wanted)];
+        (0..wanted).map(pick).collect()
+    }
+
+    /// Bases that a validation computes at once: as many as a training step.
+    pub fn tile(&self) -> usize {
+        let training = &self.of.config.training;
+        let whole = self.of.config.counts.as_ref().is_some_and(|c| c.loss == CountLoss::Profile);
+        if whole { training.window } else { training.window.saturating_mul(training.batch) }
+    }
+
+    /// The examples that cover some ranges once per strand that is read, in order.
+    pub fn cover(&self, ranges: &[Interval]) -> Vec<Example> {
+        let strands = self.strands();
+        let tile = self.tile() as u64;
+        let of = |range: &Interval| tiles(*range, tile);
+        ranges
+            .iter()
+            .flat_map(of)
+            .flat_map(|range| strands.iter().map(move |&strand| Example { range, strand }))
+            .collect()
+    }
+
+    /// The strands that a prediction reads: that of the reference, for splice sites both.
+    pub fn strands(&self) -> &'static [Strand] {
+        strands(&self.data)
+    }
+}
+
+/// The strands that predictions of a dataset read.
+pub fn strands(data: &Dataset) -> &'static [Strand] {
+    match data.targets {
+        Targets::Counts(_) => &[Strand::Plus],
+        Targets::Splice(_) => &[Strand::Plus, Strand::Minus],
+    }
+}
+
+/// A range in pieces of at most so many bases.
+pub fn tiles(range: Interval, length: u64) -> impl Iterator<Item = Interval> {
+    let starts = (range.start..range.end).step_by(index(length.max(1)));
+    starts.map(move |start| Interval { start, end: (start + length).min(range.end), ..range })
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(number).expect("a range fits memory")
+}
