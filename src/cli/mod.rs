@@ -7,6 +7,7 @@ mod completions;
 mod design;
 mod doctor;
 mod engine;
+mod evaluate;
 mod import;
 mod inspect;
 pub mod log;
@@ -42,6 +43,7 @@ enum Command {
     Design(design::DesignArgs),
     Pwm(pwm::PwmArgs),
     Train(train::TrainArgs),
+    Evaluate(Box<evaluate::EvaluateArgs>),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -60,6 +62,7 @@ impl Cli {
             Command::Design(args) => design::run(&args),
             Command::Pwm(args) => pwm::run(&args),
             Command::Train(args) => train::run(&args),
+            Command::Evaluate(args) => evaluate::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),

@@ -3,7 +3,8 @@
 use super::args::{RunArgs, grouped};
 use anyhow::Result;
 use atrous::engine::Device;
-use atrous::job::signal;
+use atrous::job::summary::Summary;
+use atrous::job::{OutputFile, signal};
 use atrous::network::Facts;
 use atrous::train::config::Loaded;
 use atrous::train::judge::Judge;
@@ -12,6 +13,7 @@ use atrous::train::splits::Split;
 use clap::Args;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Train a network on counts along a genome or on splice sites (needs a build with libtorch).
 ///
@@ -54,14 +56,27 @@ Examples:
 
 /// Checks, and trains or says what would be trained.
 pub fn run(args: &TrainArgs) -> Result<()> {
+    let start = Instant::now();
     let threads = args.run.start_threads()?;
     signal::install()?;
     let loaded = Loaded::read(&args.config, args.root.as_deref())?;
     torch::check(args)?;
+    let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
     let run = Run::new(&loaded)?;
     let judge = Judge::new(&loaded, &run.data)?;
     print!("{}", describe(&run)?);
-    torch::run(args, threads, &run, &judge)
+    let device = torch::run(args, threads, &run, &judge)?;
+    if let Some(file) = summary {
+        let mut report = Summary::new();
+        report.sample = args.run.sample(args.out.as_deref());
+        report.settings.insert("config".into(), args.config.display().to_string().into());
+        report.settings.insert("dry_run".into(), args.dry_run.into());
+        report.engine = format!("training ({device})");
+        report.threads = threads;
+        report.measure(start);
+        report.write(file)?;
+    }
+    Ok(())
 }
 
 /// What will be trained, as a table of two columns.
@@ -149,14 +164,20 @@ mod torch {
         Ok(())
     }
 
-    pub fn run(args: &TrainArgs, threads: usize, run: &Run<'_>, judge: &Judge<'_>) -> Result<()> {
+    /// Trains, or estimates; the device.
+    pub fn run(
+        args: &TrainArgs,
+        threads: usize,
+        run: &Run<'_>,
+        judge: &Judge<'_>,
+    ) -> Result<String> {
         let out = args.out.clone().unwrap_or_default();
         let options = Options { out, device: args.device, threads, resume: args.resume };
         if args.dry_run {
             let (device, seconds) = estimate(run, &options)?;
             let time = indicatif::HumanDuration(std::time::Duration::from_secs_f64(seconds));
             println!("{:<22} {time} on {device}, validations included", "estimated time");
-            return Ok(());
+            return Ok(device);
         }
         let outcome = fit(run, judge, &options, &args.run.progress())?;
         let shown = |path: &Path| path.display().to_string();
@@ -167,7 +188,7 @@ mod torch {
             outcome.device,
             if outcome.stopped_early { ", stopped early" } else { "" },
         );
-        Ok(())
+        Ok(outcome.device)
     }
 }
 
@@ -185,8 +206,8 @@ mod torch {
         }
     }
 
-    pub fn run(_: &TrainArgs, _: usize, _: &Run<'_>, _: &Judge<'_>) -> Result<()> {
+    pub fn run(_: &TrainArgs, _: usize, _: &Run<'_>, _: &Judge<'_>) -> Result<String> {
         println!("{:<22} unknown: this build has no libtorch", "estimated time");
-        Ok(())
+        Ok("none".into())
     }
 }

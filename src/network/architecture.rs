@@ -102,6 +102,8 @@ pub enum Block {
     Preactivation,
     /// `x + act(conv(x))` ([`blocks::residual_unit`]).
     Residual,
+    /// `x + act(norm(conv(x)))` ([`blocks::normed_residual_unit`]).
+    NormedResidual,
     /// `x + mix(act(look(act(x))))` ([`blocks::look_and_mix_unit`]).
     LookAndMix,
     /// `x + norm(mix(act(norm(look(act(x))))))` through a narrow middle
@@ -137,7 +139,7 @@ pub struct Stack {
     /// Channels of the narrow middle (`bottleneck` only); half the trunk unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
-    /// Epsilon of batch norms (`preactivation` and `bottleneck` only); 1e-5 unless said.
+    /// Epsilon of batch norms (`preactivation`, `normed-residual` and `bottleneck` only); 1e-5 unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
 }
@@ -145,7 +147,8 @@ pub struct Stack {
 impl Stack {
     /// Refuses keys that the block does not read.
     fn check(&self) -> std::result::Result<(), String> {
-        let normed = matches!(self.block, Block::Preactivation | Block::Bottleneck);
+        let normed =
+            matches!(self.block, Block::Preactivation | Block::NormedResidual | Block::Bottleneck);
         let unread = [
             ("epsilon", self.epsilon.is_some() && !normed),
             ("width", self.width.is_some() && self.block != Block::Bottleneck),
@@ -297,6 +300,9 @@ impl Architecture {
                     blocks::preactivation_unit(g, &name, x, taps, function, epsilon)?
                 }
                 Block::Residual => blocks::residual_unit(g, &name, x, taps, function)?,
+                Block::NormedResidual => {
+                    blocks::normed_residual_unit(g, &name, x, taps, function, epsilon)?
+                }
                 Block::LookAndMix => blocks::look_and_mix_unit(g, &name, x, taps, function)?,
                 Block::Bottleneck => {
                     let width = stack.width.unwrap_or(self.channels.div_ceil(2));

@@ -131,6 +131,10 @@ pub struct Counts {
     /// Bases whose counts are added up before they are compared (`poisson` only).
     #[serde(default = "one")]
     pub bin: usize,
+    /// Also the squared error of ln(1 + sum) in wide bins (`poisson` only): gives the ups and downs
+    /// between peaks a weight that likelihood alone gives to peaks.
+    #[serde(default)]
+    pub log_bins: Option<LogBins>,
     /// Weight of the squared error of ln(1 + total) beside the profile's likelihood (`profile`
     /// only); the mean total of a window unless said, so that both weigh about the same.
     #[serde(default)]
@@ -146,6 +150,16 @@ fn one() -> usize {
 
 fn count() -> String {
     "count".into()
+}
+
+/// Wide bins whose squared error is part of the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogBins {
+    /// Bases per bin.
+    pub width: usize,
+    /// Weight of the mean squared error beside the mean likelihood of a base.
+    pub weight: f64,
 }
 
 /// What is minimised for counts.
@@ -251,9 +265,24 @@ pub struct Network {
     /// Last layers.
     #[serde(default)]
     pub head: Option<Head>,
+    /// First weights of dilated convolutions.
+    #[serde(default)]
+    pub start: Start,
     /// Whether the exported model also reads the reverse complement and averages.
     #[serde(default)]
     pub both_strands: bool,
+}
+
+/// First weights of dilated convolutions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// Each tap by itself: for what depends on exact distances, such as splice sites.
+    #[default]
+    Random,
+    /// The same for all taps, so that a stack of them begins as a smooth, wide filter: for what
+    /// depends on the composition of a neighbourhood, such as accessibility.
+    Smooth,
 }
 
 /// The last layers; the outputs follow from what is learned.
@@ -533,6 +562,17 @@ impl Config {
         if counts.bin == 0 || !self.training.window.is_multiple_of(counts.bin) {
             return Err(Error::new("`training.window` is no multiple of `counts.bin`")
                 .found(format!("{} and {}", self.training.window, counts.bin)));
+        }
+        if let Some(LogBins { width, weight }) = counts.log_bins {
+            if counts.loss == CountLoss::Profile {
+                return wrong("`counts.log_bins` means nothing to the loss `profile`".into());
+            }
+            if width == 0 || width > self.training.window || !(weight >= 0.0 && weight.is_finite())
+            {
+                return Err(Error::new("`counts.log_bins` is out of range")
+                    .found(format!("width {width}, weight {weight}"))
+                    .expected("a width of 1 to `training.window`, a weight of 0 or more"));
+            }
         }
         match counts.tracks.iter().find(|track| !matches!(track.replicates.len(), 0 | 2)) {
             Some(track) => Err(Error::new(format!("track {:?}: replicates", track.name))

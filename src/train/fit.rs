@@ -98,7 +98,7 @@ pub fn fit(
     };
     let first = match &found {
         Some(found) => found.weights.clone(),
-        None => run.net.first_weights(config.seed, &run.priors),
+        None => run.net.first_weights(config.seed, config.network.start, &run.priors),
     };
     let network = Trainable::new(&run.net.logits, &first, options.device, options.threads)?;
     let mut optimiser = AdamW::new(&network, &config.training)?;
@@ -247,7 +247,8 @@ impl Loop<'_> {
                 loss += sum.loss.f_double_value(&[])?;
                 count += sum.count.f_double_value(&[])?;
                 let values = numbers(&self.loss.outputs(&logits)?)?;
-                place(&mut predicted, example.range, example.strand, &values);
+                let splice = self.run.of.config.splice.is_some();
+                place(&mut predicted, example.range, example.strand, &values, splice);
             }
             all.push(predicted);
         }
@@ -315,13 +316,18 @@ impl Loop<'_> {
     }
 }
 
-/// Puts the values `[output][position]` of a stretch, as its strand reads them, where they belong.
-pub(super) fn place(predicted: &mut Predicted, range: Interval, strand: Strand, values: &[f32]) {
+/// Puts the values `[output][position]` of a stretch, as its strand reads them, where they belong:
+/// of splice sites the first output is `none`, and each strand has rows of its own.
+fn place(
+    predicted: &mut Predicted,
+    range: Interval,
+    strand: Strand,
+    values: &[f32],
+    splice: bool,
+) {
     let length = usize::try_from(range.len()).expect("a range fits memory");
     let start = usize::try_from(range.start - predicted.range.start).expect("inside the range");
     let rows: Vec<&[f32]> = values.chunks_exact(length).collect();
-    // of splice sites the first output is `none`, and each strand has rows of its own
-    let splice = predicted.tracks.len() == 4 && rows.len() == 3;
     let (rows, first) = match (splice, strand) {
         (false, _) => (&rows[..], 0),
         (true, Strand::Plus) => (&rows[1..], 0),
@@ -344,7 +350,7 @@ pub(super) fn place(predicted: &mut Predicted, range: Interval, strand: Strand, 
 pub fn estimate(run: &Run<'_>, options: &Options) -> Result<(String, f64)> {
     let config = &run.of.config;
     let training = &config.training;
-    let weights = run.net.first_weights(config.seed, &run.priors);
+    let weights = run.net.first_weights(config.seed, config.network.start, &run.priors);
     let network = Trainable::new(&run.net.logits, &weights, options.device, options.threads)?;
     let mut optimiser = AdamW::new(&network, training)?;
     let loss = Loss::new(config, run.mean_total);

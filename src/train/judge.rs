@@ -8,6 +8,7 @@ use super::track::{Kind, Track};
 use crate::error::{Error, Result};
 use crate::genome::regions::{RegionOptions, read_bed};
 use crate::genome::{ContigId, Interval, Strand};
+use crate::picture::panel::{Panel, Series};
 use std::path::PathBuf;
 
 /// Purposes of random numbers.
@@ -169,6 +170,67 @@ impl<'a> Judge<'a> {
             }
         }
         Ok(rows)
+    }
+
+    /// Charts of predictions beside what was measured.
+    pub fn panels(&self, predicted: &[Predicted]) -> Vec<Panel> {
+        match &self.data.targets {
+            Targets::Counts(tracks) => {
+                let compared: Vec<Compared> =
+                    predicted.iter().map(|one| self.compare(tracks, one)).collect();
+                self.panels_of_counts(&compared)
+            }
+            Targets::Splice(labels) => {
+                let curve = |(name, kind): (&str, usize)| {
+                    let points = precision_recall(scored(labels, predicted, kind, true));
+                    Series::line(name, points)
+                };
+                vec![Panel {
+                    title: "splice sites in genes".into(),
+                    across: "recall".into(),
+                    up: "precision".into(),
+                    series: [("donors", 1), ("acceptors", 0)].map(curve).into(),
+                }]
+            }
+        }
+    }
+
+    fn panels_of_counts(&self, compared: &[Compared]) -> Vec<Panel> {
+        let all: Vec<&Compared> = compared.iter().collect();
+        let width = self.evaluation.bins.iter().copied().max().unwrap_or(256);
+        let bins = Bins::of(&all, width, self.seed);
+        let pairs = bins.measured.iter().copied().zip(bins.predicted.iter().copied()).collect();
+        let mut panels = vec![Panel {
+            title: format!("bins of {width}, ln(1 + sum)"),
+            across: "measured".into(),
+            up: "predicted".into(),
+            series: vec![Series::dots("a bin", pairs)],
+        }];
+        let names = self.data.resolver.contigs();
+        if let Some((one, from, to)) = busiest(compared) {
+            let smoothed = |rows: &[Vec<f64>], track: usize| -> Vec<(f64, f64)> {
+                let values = smooth(&rows[track][from..to], self.evaluation.sigma);
+                let place = |(offset, value)| ((one.start as usize + from + offset) as f64, value);
+                values.into_iter().enumerate().map(place).collect()
+            };
+            for track in 0..one.measured.len() {
+                panels.push(Panel {
+                    title: format!(
+                        "{}, track {}, smoothed ({} bp)",
+                        names.name(one.contig),
+                        track + 1,
+                        self.evaluation.sigma
+                    ),
+                    across: "base".into(),
+                    up: "per base".into(),
+                    series: vec![
+                        Series::filled("measured", smoothed(&one.measured, track)),
+                        Series::line("predicted", smoothed(&one.predicted, track)),
+                    ],
+                });
+            }
+        }
+        panels
     }
 
     fn compare(&self, tracks: &[Track], predicted: &Predicted) -> Compared {
@@ -379,6 +441,45 @@ impl Bins {
         }
         bins
     }
+}
+
+/// Bases of a chart of a stretch.
+const SHOWN: usize = 4000;
+
+/// The stretch with the middle total among those that hold much: of the stretches of a range, the
+/// one at the ninth tenth, so that neither a repeat nor an empty stretch is shown.
+fn busiest(compared: &[Compared]) -> Option<(&Compared, usize, usize)> {
+    let stretches = compared.iter().flat_map(|one| {
+        let length = one.masked.len() - 1;
+        let starts = (0..length.saturating_sub(SHOWN - 1)).step_by(SHOWN);
+        starts.map(move |start| (one, start, start + SHOWN))
+    });
+    let total = |(one, from, to): &(&Compared, usize, usize)| -> f64 {
+        one.measured.iter().map(|row| row[*from..*to].iter().sum::<f64>()).sum()
+    };
+    let mut all: Vec<_> =
+        stretches.filter(|(one, a, b)| one.masked[*a] == one.masked[*b]).collect();
+    all.sort_by(|a, b| total(a).total_cmp(&total(b)));
+    all.get(all.len() * 9 / 10).copied()
+}
+
+/// Recall and precision at falling scores, thinned to what a picture can show.
+fn precision_recall(mut scored: Vec<(f32, bool)>) -> Vec<(f64, f64)> {
+    const POINTS: f64 = 400.0;
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let truths = scored.iter().filter(|(_, is)| *is).count().max(1) as f64;
+    let (mut seen, mut found, mut shown) = (0.0, 0.0, -1.0);
+    let mut points = Vec::new();
+    for tied in scored.chunk_by(|a, b| a.0 == b.0) {
+        seen += tied.len() as f64;
+        found += tied.iter().filter(|(_, is)| *is).count() as f64;
+        let step = (found / truths * POINTS).floor();
+        if step > shown {
+            points.push((found / truths, found / seen));
+            shown = step;
+        }
+    }
+    points
 }
 
 fn shuffle<T>(list: &mut [T], random: &mut Random) {

@@ -1,7 +1,7 @@
 //! What is minimised, computed from logits `[example, output, position]`.
 
 use super::batch::Batch;
-use super::config::{Config, CountLoss};
+use super::config::{Config, CountLoss, LogBins};
 use crate::error::Result;
 use tch::{Device, Kind, Reduction, Tensor};
 
@@ -34,6 +34,8 @@ pub enum Loss {
     Poisson {
         /// Bases per bin.
         bin: usize,
+        /// Also the squared error of ln(1 + sum) in wide bins.
+        log_bins: Option<LogBins>,
     },
     /// Multinomial likelihood of the profile, squared error of the logarithm of the total.
     Profile {
@@ -92,7 +94,7 @@ impl Loss {
     pub fn new(config: &Config, mean_total: f64) -> Self {
         match (&config.counts, &config.splice) {
             (Some(counts), _) => match counts.loss {
-                CountLoss::Poisson => Self::Poisson { bin: counts.bin },
+                CountLoss::Poisson => Self::Poisson { bin: counts.bin, log_bins: counts.log_bins },
                 CountLoss::Profile => {
                     Self::Profile { count_weight: counts.count_weight.unwrap_or(mean_total) }
                 }
@@ -120,7 +122,15 @@ impl Loss {
     /// What libtorch says.
     pub fn of(&self, logits: &Tensor, batch: &Placed) -> Result<Sum> {
         match *self {
-            Self::Poisson { bin } => poisson(logits, batch, bin),
+            Self::Poisson { bin, log_bins } => {
+                let mut sum = poisson(logits, batch, bin)?;
+                if let Some(log_bins) = log_bins {
+                    let wide = squared(logits, batch, log_bins)?;
+                    // counted as the likelihood is
+                    sum.loss = sum.loss.f_add(&wide.mean()?.f_mul(&sum.count)?)?;
+                }
+                Ok(sum)
+            }
             Self::Profile { count_weight } => profile(logits, batch, count_weight),
             Self::Classes { site_weight } => classes(logits, batch, site_weight),
         }
@@ -129,24 +139,54 @@ impl Loss {
 
 /// `Σ rate − count · ln rate` over bins; a bin with a masked base does not count.
 fn poisson(logits: &Tensor, batch: &Placed, bin: usize) -> Result<Sum> {
-    let (mut rates, mut counts) = (logits.f_softplus()?, batch.targets.shallow_clone());
-    let mut weights = batch.weights.shallow_clone();
-    if bin > 1 {
-        let (examples, outputs, length) = rates.size3()?;
-        let bins = |tensor: &Tensor, outputs: i64| {
-            let used = length / bin as i64 * bin as i64;
-            tensor.f_narrow(2, 0, used)?.f_reshape([examples, outputs, -1, bin as i64])
-        };
-        rates = bins(&rates, outputs)?.f_sum_dim_intlist([3].as_slice(), false, Kind::Float)?;
-        counts = bins(&counts, outputs)?.f_sum_dim_intlist([3].as_slice(), false, Kind::Float)?;
-        weights = bins(&weights, 1)?.f_amin([3].as_slice(), false)?;
-    }
+    let Bins { rates, counts, weights } = Bins::of(logits, batch, bin)?;
     let each = rates.f_sub(&counts.f_mul(&rates.f_add_scalar(TINY)?.f_log()?)?)?;
     let outputs = rates.size3()?.1 as f64;
     Ok(Sum {
         loss: each.f_mul(&weights)?.f_sum(Kind::Float)?,
         count: weights.f_sum(Kind::Float)?.f_mul_scalar(outputs)?,
     })
+}
+
+/// `weight · (ln(1 + Σ rate) − ln(1 + Σ count))²` over wide bins.
+fn squared(logits: &Tensor, batch: &Placed, log_bins: LogBins) -> Result<Sum> {
+    let Bins { rates, counts, weights } = Bins::of(logits, batch, log_bins.width)?;
+    let errors = rates.f_log1p()?.f_sub(&counts.f_log1p()?)?.f_square()?;
+    let outputs = rates.size3()?.1 as f64;
+    Ok(Sum {
+        loss: errors.f_mul(&weights)?.f_sum(Kind::Float)?.f_mul_scalar(log_bins.weight)?,
+        count: weights.f_sum(Kind::Float)?.f_mul_scalar(outputs)?,
+    })
+}
+
+/// Rates and counts added up in bins `[example, output, bin]`; weights `[example, 1, bin]` are 0
+/// where a base is masked.
+struct Bins {
+    rates: Tensor,
+    counts: Tensor,
+    weights: Tensor,
+}
+
+impl Bins {
+    fn of(logits: &Tensor, batch: &Placed, width: usize) -> Result<Self> {
+        let (rates, counts) = (logits.f_softplus()?, batch.targets.shallow_clone());
+        let weights = batch.weights.shallow_clone();
+        if width == 1 {
+            return Ok(Self { rates, counts, weights });
+        }
+        let (examples, _, length) = rates.size3()?;
+        let width = width as i64;
+        let bins = |tensor: &Tensor| {
+            let whole = tensor.f_narrow(2, 0, length / width * width)?;
+            whole.f_reshape([examples, -1, length / width, width])
+        };
+        let last = [3].as_slice();
+        Ok(Self {
+            rates: bins(&rates)?.f_sum_dim_intlist(last, false, Kind::Float)?,
+            counts: bins(&counts)?.f_sum_dim_intlist(last, false, Kind::Float)?,
+            weights: bins(&weights)?.f_amin(last, false)?,
+        })
+    }
 }
 
 /// Per window, over its outputs and positions together: `−Σ count · ln share` and

@@ -13,6 +13,7 @@ pub mod batch;
 mod checkpoint;
 pub mod config;
 pub mod data;
+pub mod evaluate;
 #[cfg(feature = "torch")]
 pub mod fit;
 pub mod history;

@@ -1,6 +1,6 @@
 //! The network of a run: its graph, its first weights, and the model that becomes of it.
 
-use super::config::{Config, CountStrand, Loaded};
+use super::config::{Config, CountStrand, Loaded, Start};
 use super::random::Random;
 use crate::error::{Error, Result};
 use crate::model::{
@@ -52,7 +52,7 @@ impl Net {
     /// First weights: normal, with the variance that keeps that of a rectified signal (He et al.,
     /// ICCV 2015), smaller by the number of branches in front of a sum; and a last layer that is
     /// near 0 with biases that give `priors`, the logits of what is seen on average.
-    pub fn first_weights(&self, seed: u64, priors: &[f64]) -> Weights {
+    pub fn first_weights(&self, seed: u64, start: Start, priors: &[f64]) -> Weights {
         let graph = &self.logits;
         let sums = graph.nodes().iter().filter(|node| node.op == Op::Add).count();
         let mut weights = Weights::new();
@@ -69,9 +69,15 @@ impl Net {
                 let values = match (suffix, &node.op) {
                     ("weight", _) => {
                         let fan_in: usize = parameter.shape[1..].iter().product();
-                        let spread = scale * (2.0 / fan_in as f64).sqrt();
+                        let taps = match (&node.op, start) {
+                            (Op::Conv { dilation: 2.., kernel, .. }, Start::Smooth) => *kernel,
+                            _ => 1,
+                        };
+                        // equal taps add up: their sum keeps the variance of equal inputs
+                        let spread = scale * (2.0 / (fan_in * taps) as f64).sqrt();
                         let mut random = Random::of(&[seed, WEIGHTS, id as u64, index as u64]);
-                        (0..count).map(|_| (spread * random.normal()) as f32).collect()
+                        let drawn = (0..count / taps).map(|_| (spread * random.normal()) as f32);
+                        drawn.flat_map(|value| std::iter::repeat_n(value, taps)).collect()
                     }
                     ("bias", _) if last => priors.iter().map(|&prior| prior as f32).collect(),
                     ("scale" | "var", _) => vec![1.0; count],

@@ -197,3 +197,181 @@ fn shape_of(op: &Op, shape: &[usize]) -> Vec<i64> {
         _ => axes,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Job, Oracle};
+    use crate::model::testing::Noise;
+    use crate::model::{Member, Model, Provenance};
+    use crate::network::{Activation, GraphBuilder, Padding};
+
+    const LENGTH: usize = 6;
+
+    /// A network of every operation that has gradients and needs no window but that of its
+    /// controls; the batch norm stands behind everything that widens a range.
+    fn graph() -> Graph {
+        let mut g = GraphBuilder::new();
+        let mut x = g.add("stem", Op::centred(3, 3, 1), &[0]).unwrap();
+        let functions = [
+            Activation::Relu,
+            Activation::LeakyRelu { slope: 0.1 },
+            Activation::Gelu,
+            Activation::GeluTanh,
+            Activation::Tanh,
+            Activation::Sigmoid,
+            Activation::Softplus,
+        ];
+        for (number, function) in functions.into_iter().enumerate() {
+            let y = g.add(format!("c{number}"), Op::centred(3, 1, 1), &[x]).unwrap();
+            let y = g.add(format!("a{number}"), Op::Activation { function }, &[y]).unwrap();
+            x = g.add(format!("s{number}"), Op::Add, &[x, y]).unwrap();
+        }
+        let unbiased = Op::Conv {
+            channels: 3,
+            kernel: 2,
+            dilation: 3,
+            left: 0,
+            bias: false,
+            padding: Padding::None,
+        };
+        let a = g.add("look", unbiased, &[x]).unwrap();
+        let b = g.add("affine", Op::Affine, &[x]).unwrap();
+        let gate = g.add("gate", Op::Gate, &[a, b]).unwrap();
+        let soft = g.add("soft", Op::Softmax, &[gate]).unwrap();
+        let control = g.add("control", Op::Control { channels: 2 }, &[]).unwrap();
+        let both = g.add("concat", Op::Concat, &[soft, gate, control]).unwrap();
+        let y = g.add("mix", Op::pointwise(3), &[both]).unwrap();
+        let y = g.add("norm", Op::BatchNorm { epsilon: 1e-3 }, &[y]).unwrap();
+        g.add("head", Op::pointwise(2), &[y]).unwrap();
+        g.finish().unwrap()
+    }
+
+    /// Rows of the last node of a graph for one example, in f64.
+    fn oracle(graph: &Graph, weights: &Weights, letters: &[u8], controls: &[Vec<f32>]) -> Vec<f64> {
+        let source = crate::model::Source { member: 0, channel: 0 };
+        let track = crate::model::Track {
+            name: "t".into(),
+            unit: "u".into(),
+            description: String::new(),
+            strand: crate::model::TrackStrand::None,
+            default: true,
+            sources: vec![source],
+        };
+        let names: Vec<String> = graph.parameters().into_iter().map(|p| p.name).collect();
+        let own = weights.iter().filter(|(name, _)| names.contains(name));
+        let weights = own.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
+        let reach = graph.reach();
+        let [left, right] = [reach.left, reach.right].map(|n| usize::try_from(n).unwrap());
+        let input = LENGTH + left + right;
+        let model = Model {
+            name: "tiny".into(),
+            networks: vec![graph.clone()],
+            members: vec![Member { name: "m".into(), network: 0, weights }],
+            window: Some(crate::model::Window { input, output: LENGTH, anchor: 0 }),
+            tracks: vec![track],
+            scheme: None,
+            scalars: vec![],
+            profiles: vec![],
+            unknown_base: UnknownBase::Zero,
+            provenance: Provenance {
+                family: "atrous".into(),
+                licence: "MIT".into(),
+                sources: vec![],
+                unread: vec![],
+                record: String::new(),
+            },
+        };
+        let mut job = Job::new(0, LENGTH, letters.to_vec());
+        job.controls = controls.to_vec();
+        Oracle::new(&model, &model.tracks).member(0, &job).rows.concat()
+    }
+
+    /// Mean and variance of each channel of what the batch norm reads, over the whole batch.
+    fn batch_norm(graph: &Graph, weights: &mut Weights, batch: &[(Vec<u8>, Vec<Vec<f32>>)]) {
+        let norm = graph.nodes().iter().position(|node| node.name == "norm").unwrap();
+        let before = Graph::from_nodes(graph.nodes()[..norm].to_vec()).unwrap();
+        let rows: Vec<f64> =
+            batch.iter().flat_map(|(l, c)| oracle(&before, weights, l, c)).collect();
+        for channel in 0..3 {
+            let own: Vec<f64> = rows.iter().skip(channel).step_by(3).copied().collect();
+            let n = own.len() as f64;
+            let mean = own.iter().sum::<f64>() / n;
+            let var = own.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+            weights.get_mut("norm.mean").unwrap().values[channel] = mean as f32;
+            weights.get_mut("norm.var").unwrap().values[channel] = var as f32;
+        }
+    }
+
+    #[test]
+    fn gradients_of_every_operation_are_the_finite_differences_of_the_oracle() {
+        let graph = graph();
+        let mut noise = Noise::new(5);
+        let mut weights: Weights = graph
+            .parameters()
+            .into_iter()
+            .map(|parameter| {
+                let mut tensor = noise.tensor(&parameter.shape);
+                tensor.values.iter_mut().for_each(|value| *value = (*value - 1.0) * 1.4);
+                (parameter.name, tensor)
+            })
+            .collect();
+        weights.get_mut("norm.var").unwrap().values.fill(1.0);
+        let reach = graph.reach();
+        let width = LENGTH + usize::try_from(reach.left + reach.right).unwrap();
+        let batch: Vec<(Vec<u8>, Vec<Vec<f32>>)> = (0..3)
+            .map(|_| {
+                let letter = |_| b"ACGTN"[(noise.value() * 50.0) as usize % 5];
+                let letters: Vec<u8> = (0..width).map(letter).collect();
+                (letters, (0..2).map(|_| (0..width).map(|_| noise.value()).collect()).collect())
+            })
+            .collect();
+        let factors: Vec<f32> = (0..3 * 2 * LENGTH).map(|_| noise.value() - 1.0).collect();
+
+        let network = Trainable::new(&graph, &weights, Device::Cpu, 1).unwrap();
+        let codes: Vec<u8> =
+            batch.iter().flat_map(|(l, _)| l).map(|&l| crate::engine::encode::code(l)).collect();
+        let codes = Tensor::from_data_size(&codes, &[3, width as i64], Kind::Uint8);
+        let controls: Vec<f32> = batch.iter().flat_map(|(_, c)| c.concat()).collect();
+        let controls = Tensor::from_slice(&controls).view([3, 2, 1, width as i64]);
+        let rows = network.forward(&codes, Some(&controls), LENGTH).unwrap();
+        let loss =
+            (&rows * Tensor::from_slice(&factors).view([3, 2, LENGTH as i64])).sum(Kind::Float);
+        let (names, learned): (Vec<&String>, Vec<&Tensor>) = network.learned().unzip();
+        let gradients = Tensor::f_run_backward(&[&loss], &learned, false, false).unwrap();
+
+        // the oracle's rows are [position][channel], the factors [channel][position]
+        let defined = |weights: &Weights| -> f64 {
+            let mut weights = weights.clone();
+            batch_norm(&graph, &mut weights, &batch);
+            let all = batch.iter().zip(factors.chunks_exact(2 * LENGTH));
+            all.map(|((letters, controls), factors)| {
+                let rows = oracle(&graph, &weights, letters, controls);
+                let factor = |i: usize| f64::from(factors[i % 2 * LENGTH + i / 2]);
+                rows.iter().enumerate().map(|(i, row)| row * factor(i)).sum::<f64>()
+            })
+            .sum()
+        };
+        let value = loss.double_value(&[]);
+        assert!((value - defined(&weights)).abs() < 1e-4 * value.abs().max(1.0), "{value}");
+        let mut checked = 0u64;
+        for (name, gradient) in names.iter().zip(&gradients) {
+            for (index, got) in numbers(gradient).unwrap().into_iter().enumerate() {
+                let at = |step: f32| {
+                    let mut moved = weights.clone();
+                    let value = &mut moved.get_mut(*name).unwrap().values[index];
+                    *value += step;
+                    (f64::from(*value), defined(&moved))
+                };
+                let ((x1, y1), (x2, y2)) = (at(-2e-3), at(2e-3));
+                let expected = (y2 - y1) / (x2 - x1);
+                assert!(
+                    (f64::from(got) - expected).abs() < 2e-3 * expected.abs().max(1.0),
+                    "{name}[{index}]: {got} against {expected}"
+                );
+                checked += 1;
+            }
+        }
+        assert_eq!(checked, graph.parameter_count() - 6, "all but stored means and variances");
+    }
+}

@@ -1,0 +1,10 @@
+//! `atrous train` and `atrous evaluate` as a user meets them.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod data;
+mod refusals;
+#[cfg(feature = "torch")]
+mod runs;
+#[cfg(feature = "torch")]
+mod shared;
