@@ -7,6 +7,7 @@
 
 use super::output::append;
 use crate::error::{Error, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -14,7 +15,7 @@ use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Version of the layout; a journal of another version cannot be resumed.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What decides the bytes of the outputs: a run can be resumed only under equal settings.
 pub type Settings = BTreeMap<String, String>;
@@ -22,13 +23,9 @@ pub type Settings = BTreeMap<String, String>;
 /// A point up to which every output is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Checkpoint {
-    /// Strand that was being read, `+` or `-`.
-    pub strand: char,
-    /// Contig that was being read.
-    pub contig: String,
-    /// One past the last finished base, 0-based, on the reference's plus strand.
-    pub end: u64,
+pub struct Checkpoint<P> {
+    /// How far the work is done, and what a run that goes on there has to know.
+    pub at: P,
     /// Length of each output in bytes.
     pub bytes: Vec<u64>,
 }
@@ -62,15 +59,15 @@ impl Journal {
     }
 
     /// Reopens the journal beside `part`. `lengths` are those of the partial outputs as they are
-    /// now. Returns it with the last point that all of them reach, or `None` without a journal.
+    /// now. Returns it with the points that all of them reach, in order, or `None` without a journal.
     ///
     /// # Errors
     /// The interrupted run had other settings (says which), or the journal cannot be read.
-    pub fn resume(
+    pub fn resume<P: DeserializeOwned>(
         part: &Path,
         settings: &Settings,
         lengths: &[u64],
-    ) -> Result<Option<(Self, Option<Checkpoint>)>> {
+    ) -> Result<Option<(Self, Vec<Checkpoint<P>>)>> {
         let path = append(part, ".journal");
         if !path.exists() {
             return Ok(None);
@@ -83,7 +80,7 @@ impl Journal {
         let header: Header = serde_json::from_str(&text).map_err(|e| unreadable(&path, 1, &e))?;
         compare(&path, &header, settings)?;
 
-        let mut last = None;
+        let mut points = Vec::new();
         let mut offset = complete;
         for number in 2.. {
             text.clear();
@@ -92,27 +89,27 @@ impl Journal {
             if !text.ends_with('\n') {
                 break;
             }
-            let checkpoint: Checkpoint =
+            let checkpoint: Checkpoint<P> =
                 serde_json::from_str(&text).map_err(|e| unreadable(&path, number, &e))?;
             if checkpoint.bytes.len() != lengths.len()
                 || checkpoint.bytes.iter().zip(lengths).any(|(said, found)| said > found)
             {
                 break;
             }
-            last = Some(checkpoint);
+            points.push(checkpoint);
             complete = offset;
         }
         drop(lines);
         file.set_len(complete).map_err(io)?;
         file.seek(SeekFrom::Start(complete)).map_err(io)?;
-        Ok(Some((Self { path, file, keep: false }, last)))
+        Ok(Some((Self { path, file, keep: false }, points)))
     }
 
     /// Adds a point; all outputs must already be flushed up to it.
     ///
     /// # Errors
     /// Any failure to write.
-    pub fn record(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+    pub fn record<P: Serialize>(&mut self, checkpoint: &Checkpoint<P>) -> Result<()> {
         self.line(checkpoint)
     }
 
@@ -177,8 +174,8 @@ mod tests {
         [("decimals", decimals), ("model", "abc")].map(|(k, v)| (k.into(), v.into())).into()
     }
 
-    fn point(end: u64, bytes: u64) -> Checkpoint {
-        Checkpoint { strand: '+', contig: "chr1".into(), end, bytes: vec![bytes] }
+    fn point(at: u64, bytes: u64) -> Checkpoint<u64> {
+        Checkpoint { at, bytes: vec![bytes] }
     }
 
     fn interrupted(folder: &Path, tail: &str) -> PathBuf {
@@ -194,11 +191,11 @@ mod tests {
     #[test]
     fn a_run_goes_on_at_the_last_point_that_the_outputs_reach() {
         let folder = tempfile::tempdir().unwrap();
-        let part = interrupted(folder.path(), "{\"strand\":\"+\",\"con");
+        let part = interrupted(folder.path(), "{\"at\":3000");
         for (length, end) in [(5000, Some(200_000)), (1999, Some(100_000)), (999, None)] {
-            let (journal, last) =
-                Journal::resume(&part, &settings("4"), &[length]).unwrap().unwrap();
-            assert_eq!(last.map(|point| point.end), end, "{length}");
+            let (journal, points) =
+                Journal::resume::<u64>(&part, &settings("4"), &[length]).unwrap().unwrap();
+            assert_eq!(points.last().map(|point| point.at), end, "{length}");
             journal.abandon(true);
         }
     }
@@ -206,20 +203,21 @@ mod tests {
     #[test]
     fn the_journal_of_a_resumed_run_continues_after_the_last_whole_line() {
         let folder = tempfile::tempdir().unwrap();
-        let part = interrupted(folder.path(), "{\"strand\"");
-        let (mut journal, _) = Journal::resume(&part, &settings("4"), &[2500]).unwrap().unwrap();
+        let part = interrupted(folder.path(), "{\"at\"");
+        let (mut journal, _) =
+            Journal::resume::<u64>(&part, &settings("4"), &[2500]).unwrap().unwrap();
         journal.record(&point(300_000, 3000)).unwrap();
         journal.abandon(true);
         let text = fs::read_to_string(append(&part, ".journal")).unwrap();
         assert_eq!(text.lines().count(), 4);
-        assert!(text.ends_with("\"end\":300000,\"bytes\":[3000]}\n"), "{text}");
+        assert!(text.ends_with("{\"at\":300000,\"bytes\":[3000]}\n"), "{text}");
     }
 
     #[test]
     fn another_setting_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let part = interrupted(folder.path(), "");
-        let error = Journal::resume(&part, &settings("2"), &[9]).unwrap_err().to_string();
+        let error = Journal::resume::<u64>(&part, &settings("2"), &[9]).unwrap_err().to_string();
         assert!(error.contains("had another decimals (found 4, expected 2)"), "{error}");
     }
 
@@ -228,9 +226,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let part = folder.path().join("x.part");
         drop(Journal::create(&part, &settings("4")).unwrap());
-        assert!(Journal::resume(&part, &settings("4"), &[0]).unwrap().is_none());
+        assert!(Journal::resume::<u64>(&part, &settings("4"), &[0]).unwrap().is_none());
         fs::write(append(&part, ".journal"), "{}\n").unwrap();
-        let error = Journal::resume(&part, &settings("4"), &[0]).unwrap_err().to_string();
+        let error = Journal::resume::<u64>(&part, &settings("4"), &[0]).unwrap_err().to_string();
         assert!(error.contains("x.part.journal:1: the journal cannot be read"), "{error}");
     }
 }

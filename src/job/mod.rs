@@ -1,9 +1,11 @@
-//! What every long run shares: atomic output, journal, progress, signals, summary.
+//! What every long run shares: atomic output, journal, lock, shard and manifest, progress, signals,
+//! summary.
 
 pub mod digest;
 pub mod distinct;
 pub mod journal;
 pub mod limits;
+pub mod lock;
 pub mod manifest;
 pub mod output;
 pub mod progress;
@@ -13,6 +15,7 @@ pub mod signal;
 pub mod summary;
 
 pub use journal::{Checkpoint, Journal};
+pub use lock::Lock;
 pub use output::OutputFile;
 pub use progress::Progress;
 pub use summary::Summary;

@@ -311,7 +311,7 @@ fn lock_part(path: &Path, part: &Path) -> Result<File> {
 
 /// Whether `path` still names the file that we opened and locked.
 #[cfg(unix)]
-fn is_still(file: &File, path: &Path) -> bool {
+pub(super) fn is_still(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     match (file.metadata(), fs::metadata(path)) {
         (Ok(ours), Ok(theirs)) => (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()),
@@ -321,7 +321,7 @@ fn is_still(file: &File, path: &Path) -> bool {
 
 /// Elsewhere an open file cannot be renamed away.
 #[cfg(not(unix))]
-fn is_still(_file: &File, _path: &Path) -> bool {
+pub(super) fn is_still(_file: &File, _path: &Path) -> bool {
     true
 }
 

@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(cut(&[18, 37, 60], 3), [0..1, 1..2, 2..3]);
         // one long piece: whole shards are empty
         assert_eq!(cut(&[5, 95, 100], 4), [0..1, 1..1, 1..2, 2..3]);
-        assert_eq!(cut(&[1], 3), [0..0, 0..1, 1..1]);
+        assert_eq!(cut(&[1], 3), [0..0, 0..0, 0..1]);
         assert_eq!(cut(&[], 2), [0..0, 0..0]);
     }
 

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::genome::sequence::LetterCounts;
 use crate::genome::{Contigs, Interval, Reference, Region, Strand};
 use crate::job::distinct::refuse_shared;
-use crate::job::journal::{Checkpoint, Settings};
+use crate::job::journal::Settings;
 use crate::job::manifest::Manifest;
 use crate::job::output::keeps_parts;
 use crate::job::shard::Shard;
@@ -34,7 +34,7 @@ use crate::track::Style;
 use crate::track::bigwig::not_resumable;
 use crate::track::name::{Format, Kind};
 use letters::Letters;
-use outputs::{Opening, Outputs};
+use outputs::{Opening, Outputs, Reached};
 use share::Section;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -181,10 +181,6 @@ impl Request {
         let paths = self.output_paths()?;
         let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
         refuse_shared(&paths, &[reference.path()])?;
-        if self.resume && self.table.is_some() {
-            return Err(Error::usage("a region table cannot be resumed")
-                .remedy("leave out --resume, or write the table in a run of its own"));
-        }
         if let (true, Some(output)) = (self.resume, &self.output)
             && Format::of_track(output)?.kind == Kind::BigWig
         {
@@ -355,7 +351,7 @@ fn check_windows(engine: &dyn Engine, windowed: bool) -> Result<()> {
 /// What there is to compute, and who hears of it.
 struct Work<'a> {
     tiles: Vec<Tile>,
-    done: Option<Checkpoint>,
+    done: Option<Reached>,
     windowed: Option<&'a mut Windowed>,
     progress: &'a Progress,
 }
@@ -446,7 +442,7 @@ fn plan_windows(
 }
 
 /// Splits tiles into those that lie before a checkpoint and those after it.
-fn split(tiles: Vec<Tile>, done: &Checkpoint, contigs: &Contigs) -> Result<(Vec<Tile>, Vec<Tile>)> {
+fn split(tiles: Vec<Tile>, done: &Reached, contigs: &Contigs) -> Result<(Vec<Tile>, Vec<Tile>)> {
     let contig = contigs.iter().find(|(_, name, _)| *name == done.contig);
     let strand = [Strand::Plus, Strand::Minus].into_iter().find(|s| s.symbol() == done.strand);
     let (Some((contig, ..)), Some(strand)) = (contig, strand) else {
@@ -460,8 +456,10 @@ fn split(tiles: Vec<Tile>, done: &Checkpoint, contigs: &Contigs) -> Result<(Vec<
             std::cmp::Ordering::Less => finished.push(tile),
             std::cmp::Ordering::Greater => left.push(tile),
             std::cmp::Ordering::Equal => {
+                // a window may be for lines of the table alone
+                let is_whole = tile.start >= done.end;
                 finished.extend(tile.clone().before(done.end));
-                left.extend(tile.after(done.end));
+                left.extend(if is_whole { Some(tile) } else { tile.after(done.end) });
             }
         }
     }

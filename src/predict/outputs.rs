@@ -6,19 +6,23 @@ use super::tiles::Tile;
 use super::{Request, Strands, Windowed};
 use crate::error::{Error, Result};
 use crate::genome::{ContigId, Contigs, Strand};
+use crate::job::Lock;
 use crate::job::journal::{Checkpoint, Journal, Settings};
 use crate::job::manifest::{Finished, Groups, Join, Lines, Manifest, Role, Rows};
 use crate::job::output::{OutputFile, commit_all, keeps_parts};
 use crate::job::summary::Written;
 use crate::model::{Track, TrackStrand};
 use crate::track::name::{Format, Kind, Label, track_paths};
+use crate::track::table::RowSoFar;
 use crate::track::{self, CHUNK, RegionTable, Segment, Sink, Style};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Opened before any work; becomes visible when everything is complete.
 pub struct Outputs {
+    lock: Option<Lock>,
     /// What the manifest of a shard lies beside.
     main: Option<PathBuf>,
     contigs: Contigs,
@@ -26,7 +30,6 @@ pub struct Outputs {
     tracks: Vec<TrackFile>,
     /// Until it is written.
     table: Option<Table>,
-    has_table: bool,
     journal: Option<Journal>,
     /// Where the last values went: strand, contig and one past the last base.
     last: Option<(Strand, ContigId, u64)>,
@@ -43,6 +46,21 @@ pub struct Opening<'a> {
     pub section: Option<&'a Section>,
     /// … and the tiles that are.
     pub tiles: &'a [Tile],
+}
+
+/// How far the walk is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reached {
+    /// Strand that was being read, `+` or `-`.
+    pub strand: char,
+    /// Contig that was being read.
+    pub contig: String,
+    /// One past the last finished base, 0-based, on the reference's plus strand.
+    pub end: u64,
+    /// What is known of the rows of the table that were added to since the point before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<RowSoFar>,
 }
 
 /// The file of one track, read on one strand.
@@ -70,13 +88,14 @@ impl Outputs {
     /// # Errors
     /// A name that cannot be meant, a file that cannot be opened, or an interrupted run with other
     /// settings.
-    pub fn open(job: &Opening<'_>) -> Result<(Self, Option<Checkpoint>)> {
+    pub fn open(job: &Opening<'_>) -> Result<(Self, Option<Reached>)> {
         let Opening { request, contigs, settings, .. } = *job;
+        let lock = request.main_output().map(Lock::take).transpose()?.flatten();
         let files = track_files(request)?;
-        let journal_part = match files.first() {
-            Some((path, ..)) if Format::of_track(path)?.kind != Kind::BigWig => {
-                OutputFile::part_of(path)?
-            }
+        // Only a table that is written alone has its journal beside it.
+        let first = files.first().map(|(path, ..)| path).or(request.table.as_ref());
+        let journal_part = match first {
+            Some(path) if Format::of_any(path)?.kind != Kind::BigWig => OutputFile::part_of(path)?,
             _ => None,
         };
         let kept = match (&journal_part, request.resume) {
@@ -86,32 +105,38 @@ impl Outputs {
                 Journal::resume(part, settings, &lengths)?
             }
             (None, true) => {
-                return Err(Error::usage("only bedGraph in regular files can be resumed")
-                    .remedy("leave out --resume"));
+                return Err(Error::usage(
+                    "only bedGraph and tables in regular files can be resumed",
+                )
+                .remedy("leave out --resume"));
             }
             (_, false) => None,
         };
-        let (journal, done) = kept.unzip();
-        let done = done.flatten();
+        let (journal, points): (_, Option<Vec<Checkpoint<Reached>>>) = kept.unzip();
+        let points = points.unwrap_or_default();
+        let done = points.last().cloned();
         let resumed = journal.is_some();
         let mut outputs = Self {
+            lock,
             main: request.main_output().map(Path::to_path_buf),
             contigs: contigs.clone(),
             style: Style { part: request.shard.is_some(), ..request.style.clone() },
             tracks: Vec::new(),
             table: None,
-            has_table: request.table.is_some(),
             journal,
             last: None,
         };
         let opened = outputs.open_all(job, files, done.as_ref()).and_then(|()| {
+            if let Some(table) = &mut outputs.table {
+                points.iter().for_each(|point| table.rows.restore(&point.at.rows));
+            }
             if let (None, Some(part)) = (&outputs.journal, &journal_part) {
                 outputs.journal = Some(Journal::create(part, settings)?);
             }
             Ok(())
         });
         match opened {
-            Ok(()) => Ok((outputs, done)),
+            Ok(()) => Ok((outputs, done.map(|done| done.at))),
             // What could be resumed before this failure can be resumed after it.
             Err(error) => {
                 outputs.abandon(resumed);
@@ -124,7 +149,7 @@ impl Outputs {
         &mut self,
         job: &Opening<'_>,
         files: Vec<(PathBuf, usize, Strand)>,
-        done: Option<&Checkpoint>,
+        done: Option<&Checkpoint<Reached>>,
     ) -> Result<()> {
         for (number, (path, track, read)) in files.into_iter().enumerate() {
             let kept = done.map(|done| done.bytes[number]);
@@ -197,12 +222,11 @@ impl Outputs {
             return Ok(());
         }
         let bytes = self.tracks.iter_mut().map(|file| file.sink.checkpoint());
-        journal.record(&Checkpoint {
-            strand: last_strand.symbol(),
-            contig: self.contigs.name(last_contig).to_string(),
-            end: last_end,
-            bytes: bytes.collect::<Result<_>>()?,
-        })
+        let bytes = bytes.collect::<Result<_>>()?;
+        let rows = self.table.as_mut().map(|table| table.rows.changed()).unwrap_or_default();
+        let contig = self.contigs.name(last_contig).to_string();
+        let at = Reached { strand: last_strand.symbol(), contig, end: last_end, rows };
+        journal.record(&Checkpoint { at, bytes })
     }
 
     /// A value that is no finite number is an error of the model, never a printed value
@@ -279,15 +303,14 @@ impl Outputs {
     /// Ends without outputs; the parts of the tracks and the journal are removed, or kept for
     /// `--resume`.
     pub fn abandon(self, keep: bool) {
-        if keep && !self.tracks.is_empty() {
+        if keep {
             tracing::info!(
                 "{}",
-                match (&self.journal, self.has_table) {
-                    (Some(_), false) => "--resume continues the run",
-                    (Some(_), true) =>
-                        "--resume without --table continues the tracks; the table can \
-                                    be written in a run of its own",
-                    (None, _) => "this run cannot be resumed: only bedGraph in regular files can",
+                match &self.journal {
+                    Some(_) => "--resume continues the run",
+                    None =>
+                        "this run cannot be resumed: only bedGraph and tables in regular \
+                             files can",
                 }
             );
         }
@@ -301,6 +324,7 @@ impl Outputs {
         if let Some(journal) = self.journal {
             journal.abandon(keep);
         }
+        drop(self.lock);
     }
 }
 

@@ -58,6 +58,14 @@ impl Format {
         Self::by_ending(path, &TABLE, &[])
     }
 
+    /// The format of a track output or a region table.
+    ///
+    /// # Errors
+    /// An unknown ending (usage).
+    pub fn of_any(path: &Path) -> Result<Self> {
+        Self::of_table(path).or_else(|_| Self::of_track(path))
+    }
+
     /// The format of an output of text; `others` are endings that would also do.
     fn by_ending(path: &Path, endings: &[&str], others: &[&str]) -> Result<Self> {
         if path == Path::new("-") || in_place(path) {

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::genome::{ContigId, Contigs, Interval, Region, Strand};
 use crate::job::OutputFile;
 use crate::job::manifest::{CutRow, CutSum, Rows};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::io;
 
@@ -20,6 +21,8 @@ pub struct RegionTable {
     rows: Vec<Row>,
     /// Rows of the whole table.
     all: u64,
+    /// Rows that were added to since [`RegionTable::changed`].
+    changed: Vec<usize>,
     tracks: Vec<String>,
     /// Names of numbers that each region has one of.
     scalars: Vec<String>,
@@ -28,6 +31,8 @@ pub struct RegionTable {
 }
 
 struct Row {
+    /// Whether it is among the changed ones.
+    is_changed: bool,
     /// Its place in the whole table, from 0.
     number: u64,
     interval: Interval,
@@ -39,6 +44,18 @@ struct Row {
     sums: Vec<Sum>,
     /// One per scalar, when they were added.
     scalars: Vec<f64>,
+}
+
+/// What is known of a row where a run was interrupted. Numbers are the bits of IEEE 754.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowSoFar {
+    /// Its number, from 0.
+    row: u64,
+    /// Of each track: the sum over chunks, and those that a cut row needs one by one.
+    sums: Vec<(u64, CutSum)>,
+    /// Its scalars.
+    scalars: Vec<u64>,
 }
 
 /// What is known of one track in one region so far.
@@ -72,6 +89,7 @@ impl RegionTable {
         let rows: Vec<Row> = (0..)
             .zip(regions)
             .map(|(number, (region, strand))| Row {
+                is_changed: false,
                 number,
                 interval: region.interval,
                 part: region.interval,
@@ -83,7 +101,7 @@ impl RegionTable {
             .collect();
         let all = rows.len() as u64;
         let (plus, minus) = (Sweep::default(), Sweep::default());
-        Self { rows, all, tracks, scalars: Vec::new(), plus, minus }.prepared()
+        Self { rows, all, changed: Vec::new(), tracks, scalars: Vec::new(), plus, minus }.prepared()
     }
 
     /// The part of the table that a shard knows: of the row of a number, an interval and a strand
@@ -127,9 +145,12 @@ impl RegionTable {
         let Ok(row) = self.rows.binary_search_by_key(&(line as u64), |row| row.number) else {
             return;
         };
+        self.rows[row].change(row, &mut self.changed);
         let Row { interval, sums, scalars: own, .. } = &mut self.rows[row];
         let [from, to] = [interval.start, interval.end].map(|base| offset(base, start));
         for (sum, values) in sums.iter_mut().zip(tracks) {
+            // a run that goes on where another was interrupted may fill it again
+            *sum = Sum::new();
             sum.add(interval.start, &values[from..to]);
         }
         *own = scalars.to_vec();
@@ -138,6 +159,23 @@ impl RegionTable {
     /// Number of lines below the header.
     pub fn records(&self) -> u64 {
         self.rows.iter().filter(|row| row.is_whole()).count() as u64
+    }
+
+    /// What is known of the rows that were added to since this was asked last. Only right where a
+    /// chunk ends, or a window.
+    pub fn changed(&mut self) -> Vec<RowSoFar> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.into_iter().map(|row| self.rows[row].so_far()).collect()
+    }
+
+    /// Takes up what [`RegionTable::changed`] told.
+    pub fn restore(&mut self, rows: &[RowSoFar]) {
+        for known in rows {
+            if let Ok(row) = self.rows.binary_search_by_key(&known.row, |row| row.number) {
+                self.rows[row].restore(known);
+            }
+        }
     }
 
     /// Which rows are written, and what is known of those that are not.
@@ -165,6 +203,7 @@ impl RegionTable {
         }
         sweep.inside.retain(|&row| (rows[row].part.contig, rows[row].part.end) > (contig, start));
         for &row in &sweep.inside {
+            rows[row].change(row, &mut self.changed);
             let Row { part, sums, .. } = &mut rows[row];
             let (from, to) = (part.start.max(start), part.end.min(end));
             for (sum, values) in sums.iter_mut().zip(tracks) {
@@ -227,6 +266,28 @@ impl Row {
         fields
     }
 
+    /// Notes, once, that this row was added to, which is the one at `place`.
+    fn change(&mut self, place: usize, changed: &mut Vec<usize>) {
+        if !std::mem::replace(&mut self.is_changed, true) {
+            changed.push(place);
+        }
+    }
+
+    fn so_far(&mut self) -> RowSoFar {
+        self.is_changed = false;
+        self.sums.iter_mut().for_each(Sum::end_chunk);
+        let sums = self.sums.iter().map(|sum| (sum.sum.to_bits(), sum.cut())).collect();
+        let scalars = self.scalars.iter().map(|scalar| scalar.to_bits()).collect();
+        RowSoFar { row: self.number, sums, scalars }
+    }
+
+    fn restore(&mut self, known: &RowSoFar) {
+        for (sum, (total, parts)) in self.sums.iter_mut().zip(&known.sums) {
+            sum.restore(*total, parts);
+        }
+        self.scalars = known.scalars.iter().map(|&bits| f64::from_bits(bits)).collect();
+    }
+
     fn cut(&self, contigs: &Contigs) -> CutRow {
         CutRow {
             row: self.number,
@@ -247,8 +308,9 @@ impl Sum {
         while !values.is_empty() {
             let left = usize::try_from(CHUNK - start % CHUNK).unwrap_or(usize::MAX);
             let (now, rest) = values.split_at(left.min(values.len()));
-            if self.chunk.replace(start / CHUNK) != Some(start / CHUNK) {
+            if self.chunk != Some(start / CHUNK) {
                 self.end_chunk();
+                self.chunk = Some(start / CHUNK);
             }
             for (base, &value) in (start..).zip(now) {
                 self.open += f64::from(value);
@@ -262,6 +324,9 @@ impl Sum {
     }
 
     fn end_chunk(&mut self) {
+        if self.chunk.take().is_none() {
+            return;
+        }
         let open = std::mem::take(&mut self.open);
         self.sum += open;
         if let Some(sums) = &mut self.sums {
@@ -277,8 +342,22 @@ impl Sum {
     }
 
     fn cut(&self) -> CutSum {
-        let sums = self.sums.iter().flatten().chain([&self.open]).map(|sum| sum.to_bits());
+        let open = self.chunk.map(|_| &self.open);
+        let sums = self.sums.iter().flatten().chain(open).map(|sum| sum.to_bits());
         CutSum { sums: sums.collect(), max: self.max.to_bits(), max_start: self.max_start }
+    }
+
+    fn restore(&mut self, total: u64, parts: &CutSum) {
+        *self = Self {
+            sum: f64::from_bits(total),
+            sums: self
+                .sums
+                .is_some()
+                .then(|| parts.sums.iter().map(|&bits| f64::from_bits(bits)).collect()),
+            max: f32::from_bits(parts.max),
+            max_start: parts.max_start,
+            ..Self::new()
+        };
     }
 
     /// What several shards know, in their order.
