@@ -2,6 +2,7 @@
 
 use atrous::genome::{Reference, Resolver};
 use atrous::job::journal::Settings;
+use atrous::job::manifest::Manifest;
 use atrous::job::output::append;
 use atrous::job::progress::{Mode, Progress};
 use atrous::job::resources::default_threads;
@@ -22,6 +23,13 @@ pub struct ShardArgs {
     /// output; `atrous merge` puts the parts together, `atrous plan` says what they take.
     #[arg(long, value_name = "I/N", value_parser = str::parse::<Shard>)]
     pub shard: Option<Shard>,
+}
+
+impl ShardArgs {
+    /// Where the manifest of a shard is written that has this output.
+    pub fn manifest_of(&self, output: &Path) -> Option<PathBuf> {
+        self.shard.map(|_| Manifest::path_of(output))
+    }
 }
 
 /// How many cores are used, and where the machine-readable report goes.

@@ -1,6 +1,6 @@
 //! `atrous mutate`: every change of a region, scored.
 
-use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count, files_read};
+use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, ShardArgs, count, files_read};
 use super::engine::EngineArgs;
 use super::score::GeneArgs;
 use anyhow::Result;
@@ -8,6 +8,7 @@ use atrous::effect::mutate::{Report, Request, mutate};
 use atrous::effect::{Reading, Scorer, Settings};
 use atrous::genome::parse_region;
 use atrous::job::distinct::refuse_shared;
+use atrous::job::journal::Settings as Identity;
 use atrous::job::progress::rate;
 use atrous::job::{OutputFile, Summary, signal};
 use atrous::model::Model;
@@ -38,6 +39,8 @@ pub struct MutateArgs {
     output: OutputArgs,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    shard: ShardArgs,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -76,6 +79,9 @@ struct OutputArgs {
     /// A picture: letters as tall as they matter, over a map of all changes.
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+    /// Continue an interrupted run from its partial table; not with --importance or --plot.
+    #[arg(long)]
+    resume: bool,
     /// Digits after the decimal point of --importance.
     #[arg(long, value_name = "N", default_value_t = 4)]
     decimals: u8,
@@ -131,6 +137,9 @@ pub fn run(args: &MutateArgs) -> Result<()> {
              largest change",
             chosen.model.name, args.what.distance
         ),
+        shard: args.shard.shard,
+        resume: args.output.resume,
+        identity: args.identity(&chosen, scheme, genes.as_ref().map(|g| g.sha256(&resolver))),
     };
     let report = mutate(&mut reference, &scorer, &request, &args.run.progress())?;
 
@@ -168,13 +177,27 @@ impl MutateArgs {
         Reading::without_scheme(model, &tracks)
     }
 
+    /// What decides the numbers, for the journal and the manifest.
+    fn identity(&self, chosen: &Chosen, scheme: &str, genes: Option<String>) -> Identity {
+        let mut identity = self.model.identity(chosen);
+        let tracks: Vec<&str> = chosen.tracks.iter().map(|track| track.name.as_str()).collect();
+        identity.insert("tracks".into(), tracks.join(", "));
+        identity.insert("scheme".into(), scheme.into());
+        identity.insert("distance".into(), self.what.distance.to_string());
+        identity.insert("strands".into(), format!("{:?}", self.genes.strands()));
+        identity.insert("annotation".into(), genes.unwrap_or_else(|| "none".into()));
+        identity
+    }
+
     /// Refuses to write over what is read, before any work.
     fn refuse_shared_outputs(&self) -> Checked<()> {
         let OutputArgs { output, importance, plot, .. } = &self.output;
+        let manifest = self.shard.manifest_of(output);
         let outputs: Vec<&Path> = std::iter::once(output)
             .chain(importance)
             .chain(plot)
             .chain(&self.run.summary)
+            .chain(&manifest)
             .map(PathBuf::as_path)
             .collect();
         if let Some(plot) = plot.as_ref().filter(|plot| plot.extension().is_none_or(|e| e != "svg"))

@@ -2,7 +2,7 @@
 
 mod command;
 
-use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, count, files_read};
+use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, ShardArgs, count, files_read};
 use super::engine::{EngineArgs, measured};
 use anyhow::Result;
 use atrous::effect::annotate::{Report, Request, annotate};
@@ -11,6 +11,7 @@ use atrous::genome::genes::{Choice, GeneOptions};
 use atrous::genome::variants::{OnBadRecord, VariantReader};
 use atrous::genome::{Genes, Resolver, Strand};
 use atrous::job::distinct::refuse_shared;
+use atrous::job::journal::Settings as Identity;
 use atrous::job::output::append;
 use atrous::job::progress::rate;
 use atrous::job::{OutputFile, Summary, signal};
@@ -42,6 +43,8 @@ pub struct ScoreArgs {
     output: OutputArgs,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    shard: ShardArgs,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -156,6 +159,9 @@ struct OutputArgs {
     /// List the alleles without a score: contig, pos, ref, alt, line, reason, detail.
     #[arg(long, value_name = "FILE.tsv[.gz]")]
     skipped: Option<PathBuf>,
+    /// Continue an interrupted run from its partial outputs.
+    #[arg(long)]
+    resume: bool,
     /// Write the tracks around the strongest variants, before, after and their difference, as
     /// bedGraph files into this folder.
     #[arg(long, value_name = "FOLDER")]
@@ -258,19 +264,32 @@ impl ScoreArgs {
             strongest: self.output.strongest,
             style: Style::default(),
             allow_empty: self.variants.allow_empty,
+            shard: self.shard.shard,
+            resume: self.output.resume,
+            identity: self.identity(chosen, genes),
             header,
         }
+    }
+
+    /// What decides the numbers, for the journal and the manifest.
+    fn identity(&self, chosen: &Chosen, genes: Option<&str>) -> Identity {
+        let mut identity = self.model.identity(chosen);
+        identity.insert("command".into(), self.command());
+        identity.insert("annotation".into(), genes.unwrap_or("none").into());
+        identity
     }
 
     /// Refuses to write over what is read, before any work.
     fn refuse_shared_outputs(&self) -> Checked<()> {
         let OutputArgs { output, skipped, write_index, .. } = &self.output;
+        let manifest = self.shard.manifest_of(output);
         let indexes = [".tbi", ".csi"].map(|ending| append(output, ending));
         let indexes = indexes.iter().filter(|_| *write_index);
         let outputs: Vec<&Path> = std::iter::once(output)
             .chain(skipped)
             .chain(&self.run.summary)
             .chain(indexes)
+            .chain(&manifest)
             .map(PathBuf::as_path)
             .collect();
         let read = files_read(&self.model, &self.reference);

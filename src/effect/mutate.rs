@@ -1,21 +1,26 @@
 //! Saturation mutagenesis: every substitution of a region, and every deletion of one base if
 //! wanted, scored like variants.
 
+mod table;
+
 use super::outcome::{Outcome, VariantOutcome};
 use super::reason::Skip;
 use super::score::Scorer;
 use super::text::Text;
 use crate::error::{Error, Result};
-use crate::genome::{Interval, Reference, Variant};
-use crate::job::output::commit_all;
+use crate::genome::{Contigs, Interval, Reference, Variant};
+use crate::job::journal::Settings;
+use crate::job::manifest::{Finished, Join, Manifest, Role};
+use crate::job::output::{commit_all, keeps_parts};
+use crate::job::shard::{Shard, Share};
 use crate::job::summary::Written;
-use crate::job::{OutputFile, Progress};
+use crate::job::{Lock, OutputFile, Progress, digest, signal};
 use crate::picture::letters::{Letters, draw};
-use crate::track::variants::{AlleleTable, VariantFormat};
-use crate::track::{self, Segment, Style};
+use crate::track::{self, Segment, Sink, Style};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
+use table::Table;
 
 /// Bases that are mutated at a time; their windows overlap, so that most is computed once.
 const CHUNK: u64 = 256;
@@ -40,6 +45,12 @@ pub struct Request {
     pub style: Style,
     /// What is drawn, for the second line of the picture.
     pub subtitle: String,
+    /// Do this part of the region alone, and write a manifest beside the table.
+    pub shard: Option<Shard>,
+    /// Continue an interrupted run of the same request, if one left its parts.
+    pub resume: bool,
+    /// What decides the content of the outputs, such as the hash of the model.
+    pub identity: Settings,
 }
 
 /// What was done.
@@ -60,6 +71,47 @@ pub struct Report {
 }
 
 impl Request {
+    /// Refuses what cannot be meant, before any work.
+    fn check(&self) -> Result<()> {
+        if let (Some(_), Some(plot)) = (self.shard, &self.plot) {
+            return Err(Error::usage("a shard draws no picture of a region that it has a part of")
+                .at(plot)
+                .remedy("leave out --plot"));
+        }
+        let other = self.importance.as_ref().or(self.plot.as_ref());
+        if let (true, Some(other)) = (self.resume, other) {
+            return Err(Error::usage("only the table of changes can be resumed")
+                .at(other)
+                .remedy("leave out --resume"));
+        }
+        if (self.shard.is_some() || self.resume) && OutputFile::part_of(&self.table)?.is_none() {
+            return Err(Error::usage(
+                "a shard, and what can be resumed, is written to a regular file",
+            )
+            .at(&self.table)
+            .remedy("name a file"));
+        }
+        Ok(())
+    }
+
+    /// What decides the bytes of the outputs.
+    fn settings(&self, reference: &Reference, scorer: &Scorer<'_>) -> Result<Settings> {
+        let mut settings = self.identity.clone();
+        let mut set = |name: &str, value: String| settings.insert(name.into(), value);
+        let Interval { contig, start, end } = self.region;
+        set("program version", env!("CARGO_PKG_VERSION").into());
+        set("engine", scorer.engine().describe());
+        set("reference", digest::of_reference(reference)?);
+        set("region", format!("{}:{}-{end}", reference.contigs().name(contig), start + 1));
+        set("deletions", self.deletions.to_string());
+        set("decimals", self.style.rounding.decimals().to_string());
+        if let Some(shard) = self.shard {
+            set("shard", shard.to_string());
+            set("reference file", digest::of_file(reference.path())?);
+        }
+        Ok(settings)
+    }
+
     /// The files that are written, but for indexes.
     pub fn output_paths(&self) -> Vec<&std::path::Path> {
         let others = self.importance.iter().chain(&self.plot);
@@ -86,6 +138,7 @@ pub fn mutate(
     progress: &Progress,
 ) -> Result<Report> {
     let region = request.region;
+    request.check()?;
     if request.plot.is_some() && region.len() > MAX_PLOT {
         return Err(Error::usage("the region is too long for a picture of its letters")
             .found(format!("{} bases", region.len()))
@@ -93,16 +146,81 @@ pub fn mutate(
             .remedy("draw a part of it, or leave out --plot"));
     }
     let text = Text::new(scorer.reading(), scorer.settings());
-    let mut table = Table::create(request, &text)?;
+    let settings = request.settings(reference, scorer)?;
     let contigs = reference.contigs().clone();
+    let _lock = Lock::take(&request.table)?;
+    let (table, done) = Table::open(request, &text, &settings)?;
     let open = |path: &PathBuf| track::open(path, &contigs, &request.style, None);
-    let mut importance = request.importance.as_ref().map(open).transpose()?;
+    let importance = request.importance.as_ref().map(open).transpose()?;
     let plot = request.plot.as_ref().map(|path| OutputFile::create(path)).transpose()?;
-    let mut report = Report { bases: region.len(), ..Report::default() };
-    let mut drawn = Drawn::default();
-    progress.start(region.len());
+    let share = request.shard.map(|shard| share(region, shard, &contigs));
+    let mut own = region;
+    if let Some(share) = &share {
+        (own.start, own.end) = (region.start + share.from, region.start + share.to);
+    }
+    let mut report = Report { bases: own.len(), ..Report::default() };
+    let mut left = own;
+    if let Some(done) = done {
+        tracing::info!("resuming after {} of {} bases", done.end - own.start, own.len());
+        (left.start, report) = (done.end, done.report(own.len()));
+    }
+    let mut outputs = Outputs { table, importance, drawn: plot.is_some().then(Drawn::default) };
+    progress.start(left.len());
+    let worked =
+        score_all(reference, scorer, request, left, &text, &mut outputs, &mut report, progress);
+    progress.finish();
+    let Outputs { table, importance, drawn } = outputs;
+    if let Err(error) = worked {
+        table.abandon(keeps_parts(&error));
+        return Err(error);
+    }
+    let mut finished = vec![table.finish(&mut report)?];
+    if let (Some(mut sink), Some(path)) = (importance, &request.importance) {
+        sink.finish()?;
+        let records = sink.records();
+        report.outputs.push(Written { path: path.clone(), records });
+        let (role, join) = (Role::Importance, Join::Values);
+        finished.push(Finished { role, join, records, files: sink.into_files() });
+    }
+    if let (Some(share), Some(shard)) = (share, request.shard) {
+        let mut manifest = Manifest::new("mutate", shard, share, settings);
+        manifest.contigs =
+            contigs.iter().map(|(_, name, length)| (name.to_owned(), length)).collect();
+        manifest.commit(&request.table, finished)?;
+        return Ok(report);
+    }
+    let mut files: Vec<OutputFile> = finished.into_iter().flat_map(|output| output.files).collect();
+    if let (Some(mut file), Some(path), Some(drawn)) = (plot, &request.plot, drawn) {
+        let picture = drawn.picture(request, contigs.name(region.contig));
+        file.write_all(picture.as_bytes()).map_err(|e| file.error(e))?;
+        report.outputs.push(Written { path: path.clone(), records: 1 });
+        files.push(file);
+    }
+    commit_all(files)?;
+    Ok(report)
+}
+
+/// What is written while changes are scored.
+struct Outputs {
+    table: Table,
+    importance: Option<Box<dyn Sink>>,
+    drawn: Option<Drawn>,
+}
+
+#[expect(clippy::too_many_arguments, reason = "the state of the walk over one region")]
+fn score_all(
+    reference: &mut Reference,
+    scorer: &Scorer<'_>,
+    request: &Request,
+    region: Interval,
+    text: &Text,
+    outputs: &mut Outputs,
+    report: &mut Report,
+    progress: &Progress,
+) -> Result<()> {
     let mut start = region.start;
     while start < region.end {
+        signal::check()?;
         let end = region.end.min(start + CHUNK);
         let part = Interval { start, end, ..region };
         let (letters, changes) = changes(reference, part, request.deletions)?;
@@ -112,40 +230,42 @@ pub fn mutate(
         let mut effects: Vec<Effects> = vec![[None; 5]; letters.len()];
         for (change, outcome) in changes.iter().zip(&outcomes) {
             report.count(outcome);
-            table.write(change, outcome, &text)?;
+            outputs.table.write(change, outcome, text)?;
             for (place, effect) in change.places.iter().zip(strongest(outcome)) {
                 effects[change.base][*place] = effect;
             }
         }
         let matters: Vec<Option<f32>> = effects.iter().map(mean_magnitude).collect();
-        if let Some(sink) = &mut importance {
+        if let Some(sink) = &mut outputs.importance {
             for (at, values) in runs(&matters) {
                 let segment =
                     Segment { contig: region.contig, start: start + at as u64, values: &values };
                 sink.write(segment)?;
             }
         }
-        if plot.is_some() {
+        if let Some(drawn) = &mut outputs.drawn {
             drawn.add(letters, effects, matters);
         }
         progress.advance(end - start);
         start = end;
+        outputs.table.checkpoint(end, report)?;
     }
-    progress.finish();
-    let mut files = vec![table.finish(&mut report)?];
-    if let (Some(mut sink), Some(path)) = (importance, &request.importance) {
-        sink.finish()?;
-        report.outputs.push(Written { path: path.clone(), records: sink.records() });
-        files.extend(sink.into_files());
-    }
-    if let (Some(mut file), Some(path)) = (plot, &request.plot) {
-        let picture = drawn.picture(request, contigs.name(region.contig));
-        file.write_all(picture.as_bytes()).map_err(|e| file.error(e))?;
-        report.outputs.push(Written { path: path.clone(), records: 1 });
-        files.push(file);
-    }
-    commit_all(files)?;
-    Ok(report)
+    Ok(())
+}
+
+/// What a shard does of a region, in bases; cut where chunks end.
+fn share(region: Interval, shard: Shard, contigs: &Contigs) -> Share {
+    let chunks = region.len().div_ceil(CHUNK);
+    let ends: Vec<u64> = (1..=chunks).map(|chunk| (chunk * CHUNK).min(region.len())).collect();
+    let pieces = shard.pieces(&ends);
+    let base = |piece: usize| piece.checked_sub(1).map_or(0, |last| ends[last]);
+    let (from, to) = (base(pieces.start), base(pieces.end));
+    let tell = |base: u64| match pieces.is_empty() {
+        true => String::new(),
+        false => format!("{}:{base}", contigs.name(region.contig)),
+    };
+    let (begins, ends) = (tell(region.start + from + 1), tell(region.start + to));
+    Share { unit: "bases".into(), from, to, of: region.len(), begins, ends }
 }
 
 /// Changes at one base as a record.
@@ -236,67 +356,6 @@ impl Report {
                 }
             }
         }
-    }
-}
-
-/// One row per change and gene.
-struct Table {
-    rows: AlleleTable,
-    path: PathBuf,
-    scores: usize,
-}
-
-impl Table {
-    fn create(request: &Request, text: &Text) -> Result<Self> {
-        let path = request.table.clone();
-        let bgzip = match VariantFormat::of(&path)? {
-            None => false,
-            Some(VariantFormat::Table { bgzip }) => bgzip,
-            Some(_) => {
-                return Err(Error::usage("changes of a region are written as a table")
-                    .at(&path)
-                    .expected("NAME.tsv, NAME.tsv.gz, or - for standard output"));
-            }
-        };
-        let scores = text.columns();
-        let mut columns =
-            ["chrom", "pos", "ref", "alt", "gene", "strand"].map(String::from).to_vec();
-        let count = scores.len();
-        columns.extend(scores);
-        columns.push("skip".to_string());
-        Ok(Self { rows: AlleleTable::create(&path, bgzip, &[], &columns)?, path, scores: count })
-    }
-
-    fn write(&mut self, change: &Change, outcome: &VariantOutcome<'_>, text: &Text) -> Result<()> {
-        let Variant { chrom, pos, reference, .. } = &change.variant;
-        for allele in &outcome.alleles {
-            let own = [chrom.clone(), pos.to_string(), reference.clone(), allele.allele.clone()];
-            let row = |gene: &str, strand: &str, scores: Vec<String>, skip: &str| {
-                let mut row = own.to_vec();
-                row.extend([gene.to_string(), strand.to_string()]);
-                row.extend(scores);
-                row.push(skip.to_string());
-                row
-            };
-            match &allele.outcome {
-                Outcome::Skipped(skipped) => {
-                    let nothing = vec![".".to_string(); self.scores];
-                    self.rows.write(&row(".", ".", nothing, skipped.reason.code()))?;
-                }
-                Outcome::Scored(genes) => {
-                    for gene in genes {
-                        let strand = gene.strand.symbol().to_string();
-                        self.rows.write(&row(gene.symbol(), &strand, text.cells(gene), "."))?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self, report: &mut Report) -> Result<OutputFile> {
-        report.outputs.push(Written { path: self.path, records: self.rows.rows() });
-        self.rows.finish()
     }
 }
 

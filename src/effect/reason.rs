@@ -131,6 +131,10 @@ pub enum Warning {
 }
 
 impl Warning {
+    /// The tokens of all.
+    pub const CODES: [&'static str; 5] =
+        ["N_IN_ALT", "CONTIG_EDGE", "MANY_N", "DUPLICATING_INSERTION", "REF_MISMATCH"];
+
     /// The token in files.
     pub fn code(self) -> &'static str {
         match self {

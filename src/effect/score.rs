@@ -64,6 +64,11 @@ impl<'a> Scorer<'a> {
         &self.settings
     }
 
+    /// What computes.
+    pub fn engine(&self) -> &'a dyn Engine {
+        self.engine
+    }
+
     /// What is read of the model.
     pub fn reading(&self) -> &Reading {
         self.reading

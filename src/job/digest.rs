@@ -1,9 +1,10 @@
 //! SHA-256 of files and texts, in lower-case hexadecimal.
 
 use crate::error::{Error, Result};
+use crate::genome::Reference;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -32,6 +33,28 @@ pub fn of_file(path: &Path) -> Result<String> {
             Err(e) => return Err(io(e)),
         }
     }
+}
+
+/// Names and lengths of a reference's contigs, and the size of its file; not its path, so that a copy
+/// on another disk will do.
+///
+/// # Errors
+/// The reference cannot be looked at.
+pub fn of_reference(reference: &Reference) -> Result<String> {
+    let mut text = String::new();
+    for (_, name, length) in reference.contigs().iter() {
+        writeln!(text, "{name}\t{length}").expect("writing to a String cannot fail");
+    }
+    let path = reference.path();
+    let bytes = fs::metadata(path).map_err(|e| Error::io(path, "look at", e))?.len();
+    Ok(format!("contigs {}, {bytes} bytes", short(text.as_bytes())))
+}
+
+/// The first 64 bits of a hash, which tell any two inputs apart that a user has.
+pub fn short(bytes: &[u8]) -> String {
+    let mut text = of_bytes(bytes);
+    text.truncate(16);
+    text
 }
 
 /// A reader that hashes what is read through it.

@@ -117,6 +117,13 @@ pub struct Groups {
     pub lines: Lines,
 }
 
+impl Groups {
+    /// Of a file that is not written yet.
+    pub fn new(longest: u64, lines: Lines) -> Self {
+        Self { file: PathBuf::new(), sha256: String::new(), longest, lines }
+    }
+}
+
 /// What the lines of an indexed file are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

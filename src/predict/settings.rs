@@ -2,15 +2,11 @@
 
 use super::{Request, Strands, Windowed};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::genome::{Reference, Strand};
 use crate::job::digest;
 use crate::job::journal::Settings;
 use std::fmt::Write;
-use std::fs;
-
-/// Hexadecimal digits of a hash that are kept: 64 bits tell any two inputs apart that a user has.
-const DIGITS: usize = 16;
 
 /// The settings of a run, by the names that a message uses.
 ///
@@ -27,7 +23,7 @@ pub fn of(
     let mut set = |name: &str, value: String| settings.insert(name.into(), value);
     set("program version", env!("CARGO_PKG_VERSION").into());
     set("engine", engine.describe());
-    set("reference", reference_digest(reference)?);
+    set("reference", digest::of_reference(reference)?);
     if let Some(shard) = request.shard {
         // other machines have other copies
         set("reference file", digest::of_file(reference.path())?);
@@ -37,7 +33,7 @@ pub fn of(
     set("strand", strand_name(request.strands).into());
     let names: Vec<&str> = request.tracks.iter().map(|track| track.name.as_str()).collect();
     let tracks = serde_json::to_vec(&request.tracks).expect("plain structs of ours serialise");
-    set("tracks", format!("{} ({})", names.join(", "), digest(&tracks)));
+    set("tracks", format!("{} ({})", names.join(", "), digest::short(&tracks)));
     if let Some(windowed) = windowed {
         set("windows at", windowed.at.name().into());
         set("output kind", windowed.readout.describe());
@@ -46,18 +42,6 @@ pub fn of(
     set("min-value", style.min_value.map_or("none".into(), |least| least.to_string()));
     set("track line", style.track_line.clone().unwrap_or_else(|| "none".into()));
     Ok(settings)
-}
-
-/// Names and lengths of the contigs, and the size of the file; not its path, so that a copy on
-/// another disk will do.
-fn reference_digest(reference: &Reference) -> Result<String> {
-    let mut text = String::new();
-    for (_, name, length) in reference.contigs().iter() {
-        writeln!(text, "{name}\t{length}").expect("writing to a String cannot fail");
-    }
-    let path = reference.path();
-    let bytes = fs::metadata(path).map_err(|e| Error::io(path, "look at", e))?.len();
-    Ok(format!("contigs {}, {bytes} bytes", digest(text.as_bytes())))
 }
 
 /// The bases of each strand, however the regions name them.
@@ -70,7 +54,7 @@ fn regions_digest(request: &Request) -> String {
                 .expect("writing to a String cannot fail");
         }
     }
-    digest(text.as_bytes())
+    digest::short(text.as_bytes())
 }
 
 fn strand_name(strands: Strands) -> &'static str {
@@ -80,10 +64,4 @@ fn strand_name(strands: Strands) -> &'static str {
         Strands::Both => "both",
         Strands::Bed => "bed",
     }
-}
-
-fn digest(bytes: &[u8]) -> String {
-    let mut text = digest::of_bytes(bytes);
-    text.truncate(DIGITS);
-    text
 }

@@ -6,6 +6,7 @@
 
 mod outputs;
 mod rows;
+pub mod share;
 mod strongest;
 
 use super::exhibits::Exhibits;
@@ -15,11 +16,16 @@ use super::{AlleleOutcome, Outcome, Skip, VariantOutcome, Warning};
 use crate::error::{Error, Result};
 use crate::genome::variants::{BadRecord, Record, VariantReader};
 use crate::genome::{Reference, Resolver, Variant};
+use crate::job::journal::Settings;
+use crate::job::manifest::Manifest;
+use crate::job::output::keeps_parts;
+use crate::job::shard::Shard;
 use crate::job::summary::Written;
-use crate::job::{Progress, signal};
+use crate::job::{OutputFile, Progress, digest, signal};
 use crate::track::Style;
 use crate::track::variants::VariantFormat;
 use outputs::Outputs;
+use share::section;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use strongest::Strongest;
@@ -57,6 +63,12 @@ pub struct Request {
     pub allow_empty: bool,
     /// Lines that the header of VCF gains.
     pub header: Vec<String>,
+    /// Do this part of the records alone, and write a manifest beside the output.
+    pub shard: Option<Shard>,
+    /// Continue an interrupted run of the same request, if one left its parts.
+    pub resume: bool,
+    /// What decides the content of the outputs, such as the hash of the model.
+    pub identity: Settings,
 }
 
 /// What was done.
@@ -83,6 +95,50 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Refuses what cannot be meant, before any work.
+    fn check(&self) -> Result<()> {
+        let of_all = self.delta_tracks.as_ref().or(self.plots.as_ref());
+        if let (true, Some(folder)) = (self.shard.is_some() || self.resume, of_all) {
+            return Err(Error::usage("the strongest variants are known only when all are scored")
+                .at(folder)
+                .remedy("leave the folder out, and score the strongest in a run of their own"));
+        }
+        if self.shard.is_some() && OutputFile::part_of(&self.output)?.is_none() {
+            return Err(Error::usage("a shard is written to a regular file")
+                .at(&self.output)
+                .remedy("name a file for each shard; `atrous merge` can write anywhere"));
+        }
+        Ok(())
+    }
+
+    /// What decides the bytes of the outputs.
+    fn settings(
+        &self,
+        reference: &Reference,
+        scorer: &Scorer<'_>,
+        input: &Path,
+    ) -> Result<Settings> {
+        let mut settings = self.identity.clone();
+        let mut set = |name: &str, value: String| settings.insert(name.into(), value);
+        set("program version", env!("CARGO_PKG_VERSION").into());
+        set("engine", scorer.engine().describe());
+        set("reference", digest::of_reference(reference)?);
+        set("header", digest::short(self.header.join("\n").as_bytes()));
+        set("index", self.write_index.to_string());
+        if self.shard.is_some() || self.resume || input.is_file() {
+            let bytes = std::fs::metadata(input).map_or(0, |found| found.len());
+            set("size of the input", bytes.to_string());
+        }
+        if let Some(shard) = self.shard {
+            set("shard", shard.to_string());
+            set("input", digest::of_file(input)?);
+            set("reference file", digest::of_file(reference.path())?);
+        }
+        Ok(settings)
+    }
+}
+
 /// Scores the records of a reader and writes them, annotated, to the outputs of a request, which
 /// appear under their names when all are complete.
 ///
@@ -98,50 +154,99 @@ pub fn annotate(
     progress: &Progress,
 ) -> Result<Report> {
     let text = Text::new(scorer.reading(), scorer.settings());
-    let mut outputs = Outputs::open(reader, reference.contigs(), &text, request)?;
+    request.check()?;
+    let settings = request.settings(reference, scorer, reader.path())?;
+    let section = request.shard.map(|shard| section(reader, shard)).transpose()?;
+    let (mut outputs, done) =
+        Outputs::open(reader, reference.contigs(), &text, request, &settings)?;
     let (tracks, plots) = (request.delta_tracks.as_deref(), request.plots.as_deref());
     let mut exhibits = Exhibits::open(tracks, plots, request.style.clone())?;
     let shown = if tracks.or(plots).is_some() { request.strongest } else { 0 };
     let mut strongest = Strongest::new(shown);
     let mut report = Report::default();
+    let mut lines = section.as_ref().map_or(0..u64::MAX, |section| section.lines.clone());
+    if let Some(done) = done {
+        tracing::info!("resuming after {} records", done.counts.records);
+        (lines.start, report) = (done.line, done.counts.report());
+    }
+    reader.keep_lines(lines);
     let mut bytes = Consumed::default();
     if let (_, Some(size)) = reader.consumed() {
         progress.start_counting(size, "bytes");
     }
-    loop {
-        let records = read_chunk(reader)?;
-        let bad = reader.take_bad();
-        if records.is_empty() && bad.is_empty() {
-            break;
+    let scored = loop {
+        let chunk = chunk(reader, reference, scorer, &mut report, &mut strongest, &mut outputs);
+        match chunk {
+            Ok(true) => progress.advance(bytes.since(reader)),
+            Ok(false) => break Ok(()),
+            Err(error) => break Err(error),
         }
-        signal::check()?;
-        let variants: Vec<Variant> = records.iter().map(|record| record.variant.clone()).collect();
-        let outcomes =
-            scorer.score(reference, &variants).map_err(|error| error.of_line_in(reader.path()))?;
-        report.count(&bad, &outcomes);
-        for (variant, outcome) in variants.iter().zip(&outcomes) {
-            strongest.take(variant, outcome);
-        }
-        outputs
-            .write(&bad, &records, &outcomes)
-            .map_err(|error| error.of_line_in(reader.path()))?;
-        progress.advance(bytes.since(reader));
-    }
+    };
     progress.finish();
-    if report.records == 0 && !request.allow_empty {
-        return Err(Error::new("there is no variant to score")
-            .at(reader.path())
-            .remedy("empty outputs are written with --allow-empty"));
+    let finished = scored.and_then(|()| {
+        if request.shard.is_none() {
+            refuse_empty(&report, reader, request)?;
+            refuse_strangers(&report, reader, scorer)?;
+        }
+        let mut shown = Vec::new();
+        for variant in strongest.into_variants() {
+            signal::check()?;
+            shown.extend(exhibits.add(scorer, reference, &variant)?);
+        }
+        Ok(shown)
+    });
+    match finished {
+        Ok(shown) => {
+            let manifest = request
+                .shard
+                .zip(section)
+                .map(|(shard, section)| Manifest::new("score", shard, section.share, settings));
+            report.outputs = outputs.commit(manifest)?;
+            report.outputs.extend(shown);
+            Ok(report)
+        }
+        Err(error) => {
+            outputs.abandon(keeps_parts(&error));
+            Err(error)
+        }
     }
-    refuse_strangers(&report, reader, scorer)?;
-    let mut shown = Vec::new();
-    for variant in strongest.into_variants() {
-        signal::check()?;
-        shown.extend(exhibits.add(scorer, reference, &variant)?);
+}
+
+/// Scores and writes the next records; false where there is none.
+fn chunk(
+    reader: &mut VariantReader,
+    reference: &mut Reference,
+    scorer: &Scorer<'_>,
+    report: &mut Report,
+    strongest: &mut Strongest,
+    outputs: &mut Outputs<'_>,
+) -> Result<bool> {
+    let records = read_chunk(reader)?;
+    let bad = reader.take_bad();
+    let last = records.last().map(|record| record.variant.line);
+    let Some(last) = last.max(bad.last().map(|bad| bad.line)) else { return Ok(false) };
+    signal::check()?;
+    let variants: Vec<Variant> = records.iter().map(|record| record.variant.clone()).collect();
+    let outcomes =
+        scorer.score(reference, &variants).map_err(|error| error.of_line_in(reader.path()))?;
+    report.count(&bad, &outcomes);
+    for (variant, outcome) in variants.iter().zip(&outcomes) {
+        strongest.take(variant, outcome);
     }
-    report.outputs = outputs.commit()?;
-    report.outputs.extend(shown);
-    Ok(report)
+    let written = outputs.write(&bad, &records, &outcomes);
+    written.map_err(|error| error.of_line_in(reader.path()))?;
+    outputs.checkpoint(last + 1, report)?;
+    Ok(true)
+}
+
+/// An input without records is a mistake unless it is meant.
+fn refuse_empty(report: &Report, reader: &VariantReader, request: &Request) -> Result<()> {
+    if report.records > 0 || request.allow_empty {
+        return Ok(());
+    }
+    Err(Error::new("there is no variant to score")
+        .at(reader.path())
+        .remedy("empty outputs are written with --allow-empty"))
 }
 
 fn read_chunk(reader: &mut VariantReader) -> Result<Vec<Record>> {

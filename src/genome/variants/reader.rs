@@ -8,6 +8,7 @@ use super::{Columns, Record, line, list};
 use crate::error::{Error, Kind, Result};
 use crate::genome::Resolver;
 use crate::genome::text::Lines;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -66,7 +67,12 @@ pub struct VariantReader {
     names: ContigNames,
     on_bad: OnBadRecord,
     bad: Vec<BadRecord>,
+    /// Lines (of BCF: records) that are read.
+    lines: Range<u64>,
 }
+
+/// All lines of a file.
+pub(crate) const ALL_LINES: Range<u64> = 0..u64::MAX;
 
 enum Source {
     Vcf(Lines),
@@ -108,7 +114,7 @@ impl VariantReader {
         };
         let listed: Vec<String> = header.contigs().into_iter().map(|(name, _)| name).collect();
         let names = ContigNames::new(resolver, &listed);
-        Ok(Self { source, path, header, names, on_bad, bad: Vec::new() })
+        Ok(Self { source, path, header, names, on_bad, bad: Vec::new(), lines: ALL_LINES })
     }
 
     /// Reads the header of a text file.
@@ -154,6 +160,7 @@ impl VariantReader {
             names,
             on_bad: OnBadRecord::Error,
             bad: Vec::new(),
+            lines: ALL_LINES,
         })
     }
 
@@ -165,6 +172,13 @@ impl VariantReader {
         let is_file = matches!(self.consumed(), (_, Some(_)));
         let resolver = self.names.resolver();
         is_file.then(|| Self::begin(&self.path, resolver, OnBadRecord::Skip)).transpose()
+    }
+
+    /// Gives from now on only the records whose [`Variant::line`] lies in a range.
+    ///
+    /// [`Variant::line`]: super::Variant::line
+    pub fn keep_lines(&mut self, lines: Range<u64>) {
+        self.lines = lines;
     }
 
     /// What comes before the records.
@@ -227,6 +241,12 @@ impl VariantReader {
     pub fn next_record(&mut self) -> Result<Option<Record>> {
         loop {
             let Some((number, text, parsed)) = self.parse_next()? else { return Ok(None) };
+            if number >= self.lines.end {
+                return Ok(None);
+            }
+            if number < self.lines.start {
+                continue;
+            }
             let error = match parsed {
                 Ok(record) => return Ok(Some(record)),
                 Err(error) => error,

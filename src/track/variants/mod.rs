@@ -15,7 +15,9 @@ use crate::error::{Error, Result};
 use crate::genome::Contigs;
 use crate::genome::variants::{Header, Record};
 use crate::job::OutputFile;
+use crate::job::manifest::Groups;
 use bcf::BcfFile;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use vcf::VcfText;
 
@@ -60,6 +62,16 @@ impl VariantFormat {
     }
 }
 
+/// What of an output is there when an interrupted run goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its records.
+    pub records: u64,
+}
+
 /// Takes the records of a variant file in their order.
 pub trait VariantSink: Send {
     /// Adds a record as `line`, which is its VCF text with whatever was added to INFO.
@@ -68,11 +80,20 @@ pub trait VariantSink: Send {
     /// Any failure to write; with an index, a record that is not in order.
     fn write(&mut self, record: &Record, line: &[u8]) -> Result<()>;
 
+    /// Hands all records to the operating system; a run can go on after them.
+    ///
+    /// # Errors
+    /// Any failure to write.
+    fn checkpoint(&mut self) -> Result<Kept>;
+
     /// Writes what is left and makes the output complete (but not yet visible under its name).
     ///
     /// # Errors
     /// Any failure to write.
     fn finish(&mut self) -> Result<()>;
+
+    /// What an index of the joined file is made of, where the file is a part and there is to be one.
+    fn groups(&self) -> Option<Groups>;
 
     /// Records so far.
     fn records(&self) -> u64;
@@ -84,7 +105,8 @@ pub trait VariantSink: Send {
     fn into_files(self: Box<Self>) -> Vec<OutputFile>;
 }
 
-/// Opens a variant file for these records, before any work; bgzipped VCF and BCF can have an index.
+/// Opens a variant file for these records, before any work, or continues the part of an interrupted
+/// run after what it `kept`; bgzipped VCF and BCF can have an index.
 ///
 /// # Errors
 /// The file cannot be opened; an index of a file that can have none, a table (usage).
@@ -94,12 +116,13 @@ pub fn create(
     header: &Header,
     contigs: &Contigs,
     indexing: Indexing,
+    kept: Option<Kept>,
 ) -> Result<Box<dyn VariantSink>> {
     match format {
         VariantFormat::Vcf { bgzip } if bgzip || indexing == Indexing::None => {
-            Ok(Box::new(VcfText::create(path, bgzip, header, contigs, indexing)?))
+            Ok(Box::new(VcfText::create(path, bgzip, header, contigs, indexing, kept)?))
         }
-        VariantFormat::Bcf => Ok(Box::new(BcfFile::create(path, header, contigs, indexing)?)),
+        VariantFormat::Bcf => Ok(Box::new(BcfFile::create(path, header, contigs, indexing, kept)?)),
         VariantFormat::Vcf { .. } | VariantFormat::Table { .. } => {
             Err(Error::usage("this output can have no index")
                 .at(path)

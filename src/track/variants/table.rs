@@ -1,8 +1,9 @@
 //! Tables with a row per allele and gene.
 
+use super::Kept;
 use crate::error::Result;
 use crate::job::OutputFile;
-use crate::track::text::TextFile;
+use crate::track::text::{TextFile, block_length};
 use std::path::Path;
 
 /// Writes rows of text separated by tabs; cells that hold a tab, a quote or a line end are quoted.
@@ -13,7 +14,8 @@ pub struct AlleleTable {
 }
 
 impl AlleleTable {
-    /// Opens a table, before any work, and writes its header below `comments`.
+    /// Opens a table, before any work, and writes its header below `comments`; or continues the
+    /// part of an interrupted run after what it `kept`.
     ///
     /// # Errors
     /// The file cannot be opened or written.
@@ -22,17 +24,22 @@ impl AlleleTable {
         bgzip: bool,
         comments: &[Vec<u8>],
         columns: &[String],
+        kept: Option<Kept>,
     ) -> Result<Self> {
-        let mut text = TextFile::new(OutputFile::create(path)?, bgzip);
-        for comment in comments {
-            text.put(comment)?;
-            text.put(b"\n")?;
+        let mut header = comments.join(&b'\n');
+        if !header.is_empty() {
+            header.push(b'\n');
         }
-        let mut table = Self { text, rows: 0, head: 0 };
-        table.put(columns)?;
-        table.text.end_block()?;
-        table.head = table.text.file().bytes();
-        Ok(table)
+        header.extend(line(columns));
+        let head = block_length(&header, bgzip);
+        if let Some(Kept { bytes, records }) = kept {
+            let text = TextFile::new(OutputFile::resume(path, bytes)?, bgzip);
+            return Ok(Self { text, rows: records, head });
+        }
+        let mut text = TextFile::new(OutputFile::create(path)?, bgzip);
+        text.put(&header)?;
+        text.end_block()?;
+        Ok(Self { text, rows: 0, head })
     }
 
     /// Adds a row with a cell for each column.
@@ -41,24 +48,7 @@ impl AlleleTable {
     /// Any failure to write.
     pub fn write<S: AsRef<str>>(&mut self, cells: &[S]) -> Result<()> {
         self.rows += 1;
-        self.put(cells)
-    }
-
-    fn put<S: AsRef<str>>(&mut self, cells: &[S]) -> Result<()> {
-        let mut line = String::new();
-        for (place, cell) in cells.iter().enumerate() {
-            if place > 0 {
-                line.push('\t');
-            }
-            let cell = cell.as_ref();
-            if cell.contains(['\t', '\n', '\r']) {
-                line.push_str(&format!("\"{}\"", cell.replace('"', "\"\"")));
-            } else {
-                line.push_str(cell);
-            }
-        }
-        line.push('\n');
-        self.text.put(line.as_bytes())
+        self.text.put(&line(cells))
     }
 
     /// Rows so far, the header aside.
@@ -71,6 +61,19 @@ impl AlleleTable {
         self.head
     }
 
+    /// Hands all rows to the operating system; a run can go on after them.
+    ///
+    /// # Errors
+    /// Any failure to write.
+    pub fn checkpoint(&mut self) -> Result<Kept> {
+        Ok(Kept { bytes: self.text.hand_over()?, records: self.rows })
+    }
+
+    /// Gives up the file unfinished.
+    pub fn into_file(self) -> OutputFile {
+        self.text.into_file()
+    }
+
     /// Writes what is left; the file is finished but not yet committed.
     ///
     /// # Errors
@@ -79,4 +82,22 @@ impl AlleleTable {
         self.text.finish()?;
         Ok(self.text.into_file())
     }
+}
+
+/// Cells as a line of a table.
+fn line<S: AsRef<str>>(cells: &[S]) -> Vec<u8> {
+    let mut line = String::new();
+    for (place, cell) in cells.iter().enumerate() {
+        if place > 0 {
+            line.push('\t');
+        }
+        let cell = cell.as_ref();
+        if cell.contains(['\t', '\n', '\r']) {
+            line.push_str(&format!("\"{}\"", cell.replace('"', "\"\"")));
+        } else {
+            line.push_str(cell);
+        }
+    }
+    line.push('\n');
+    line.into_bytes()
 }

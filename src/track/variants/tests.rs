@@ -25,7 +25,7 @@ fn copy(folder: &TempDir, text: &[u8], name: &str, write_index: bool) -> Result<
     let output = folder.path().join(name);
     let format = VariantFormat::of(&output)?.unwrap();
     let indexing = if write_index { Indexing::Index } else { Indexing::None };
-    let mut sink = create(&output, format, reader.header(), &contigs(), indexing)?;
+    let mut sink = create(&output, format, reader.header(), &contigs(), indexing, None)?;
     while let Some(record) = reader.next_record()? {
         sink.write(&record, &record.text)?;
     }
@@ -147,7 +147,8 @@ fn tables_quote_only_what_would_break_them() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("t.tsv");
     let columns = ["a", "b"].map(str::to_owned);
-    let mut table = AlleleTable::create(&path, false, &[b"##note".to_vec()], &columns).unwrap();
+    let mut table =
+        AlleleTable::create(&path, false, &[b"##note".to_vec()], &columns, None).unwrap();
     table.write(&["x\ty", "say \"z\""]).unwrap();
     assert_eq!(table.rows(), 1);
     table.finish().unwrap().commit().unwrap();

@@ -1,13 +1,17 @@
 //! VCF text, plain or in BGZF blocks with an index.
 
-use super::VariantSink;
 use super::order::Order;
-use crate::error::Result;
+use super::{Kept, VariantSink};
+use crate::error::{Error, Result};
 use crate::genome::variants::{Header, Record, info_column};
 use crate::genome::{Contigs, Variant};
 use crate::job::OutputFile;
+use crate::job::manifest::{Groups, Lines};
 use crate::track::index::{Index, Indexing};
-use crate::track::text::TextFile;
+use crate::track::text::{TextFile, block_length};
+use noodles::bgzf;
+use std::fs::File;
+use std::io::{BufRead, Read};
 use std::path::Path;
 
 /// Writes lines of VCF as they come.
@@ -19,6 +23,7 @@ pub(super) struct VcfText {
     indexing: Indexing,
     index_file: Option<OutputFile>,
     head: u64,
+    longest: u64,
 }
 
 impl VcfText {
@@ -28,17 +33,58 @@ impl VcfText {
         header: &Header,
         contigs: &Contigs,
         indexing: Indexing,
+        kept: Option<Kept>,
     ) -> Result<Self> {
-        let mut text = TextFile::new(OutputFile::create(path)?, bgzip);
-        for line in &header.lines {
-            text.put(line)?;
-            text.put(line_end(header.crlf))?;
+        let end = line_end(header.crlf);
+        let head: Vec<u8> =
+            header.lines.iter().flat_map(|line| [line.as_slice(), end].concat()).collect();
+        let longest = longest(header, contigs);
+        let index =
+            (indexing != Indexing::None).then(|| (Index::of_vcf(longest), Order::default()));
+        let text = match kept {
+            Some(kept) => TextFile::new(OutputFile::resume(path, kept.bytes)?, bgzip),
+            None => {
+                let mut text = TextFile::new(OutputFile::create(path)?, bgzip);
+                text.put(&head)?;
+                text.end_block()?;
+                text
+            }
+        };
+        let head = block_length(&head, bgzip);
+        let lines = kept.map_or(0, |kept| kept.records);
+        let mut file = Self { text, lines, index, indexing, index_file: None, head, longest };
+        if kept.is_some() {
+            file.reread()?;
         }
-        text.end_block()?;
-        let head = text.file().bytes();
-        let index = (indexing != Indexing::None)
-            .then(|| (Index::of_vcf(longest(header, contigs)), Order::default()));
-        Ok(Self { text, lines: 0, index, indexing, index_file: None, head })
+        Ok(file)
+    }
+
+    /// Indexes the lines that are already there.
+    fn reread(&mut self) -> Result<()> {
+        let Some((index, order)) = &mut self.index else { return Ok(()) };
+        let file = self.text.file();
+        let part = file.part().map(Path::to_path_buf).expect("a resumed file has a part");
+        let kept = File::open(&part).map_err(|e| Error::io(&part, "open", e))?;
+        let mut reader = bgzf::io::Reader::new(kept.take(file.bytes()));
+        let mut line = Vec::new();
+        loop {
+            let from = reader.virtual_position();
+            line.clear();
+            let read = reader.read_until(b'\n', &mut line);
+            if read.map_err(|e| Error::io(&part, "read", e))? == 0 {
+                return Ok(());
+            }
+            if line.starts_with(b"#") {
+                continue;
+            }
+            let Some(variant) = place(&line) else {
+                return Err(Error::new("the partial output does not hold lines of this run")
+                    .at(&part)
+                    .remedy("run again without --resume"));
+            };
+            order.take(&variant)?;
+            index.add(&variant.chrom, stretch(&variant, line.trim_ascii_end()), from)?;
+        }
     }
 }
 
@@ -53,6 +99,14 @@ impl VariantSink for VcfText {
         self.text.put(line_end(record.crlf))?;
         self.lines += 1;
         Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<Kept> {
+        Ok(Kept { bytes: self.text.hand_over()?, records: self.lines })
+    }
+
+    fn groups(&self) -> Option<Groups> {
+        (self.indexing == Indexing::Groups).then(|| Groups::new(self.longest, Lines::Vcf))
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -75,6 +129,15 @@ impl VariantSink for VcfText {
     fn into_files(self: Box<Self>) -> Vec<OutputFile> {
         std::iter::once(self.text.into_file()).chain(self.index_file).collect()
     }
+}
+
+/// What a line of ours says of where its record is.
+fn place(line: &[u8]) -> Option<Variant> {
+    let mut columns = line.split(|&b| b == b'\t').map(|column| std::str::from_utf8(column).ok());
+    let chrom = columns.next()??.to_owned();
+    let pos = columns.next()??.parse().ok()?;
+    let reference = columns.nth(1)??.to_owned();
+    Some(Variant { line: 0, chrom, contig: None, pos, reference, alternates: Vec::new() })
 }
 
 fn line_end(crlf: bool) -> &'static [u8] {
