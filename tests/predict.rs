@@ -431,10 +431,8 @@ fn a_full_disk_ends_the_run_as_such() {
 fn requests_that_cannot_be_meant_are_refused_before_any_work() {
     let genome = Genome::new();
     let good = request(genome.whole(), &genome.path("out.bg"));
-    let table = Some(genome.path("t.tsv"));
     let cases = [
         ("nothing to write", Request { output: None, ..good.clone() }),
-        ("cannot be resumed", Request { table, resume: true, ..good.clone() }),
         ("no track is chosen", Request { tracks: vec![], ..good.clone() }),
         ("at least one base", Request { tile: Some(0), ..good.clone() }),
         ("no strand of its own", Request { strands: Strands::Bed, ..good.clone() }),

@@ -23,9 +23,29 @@ pub struct ShardArgs {
     /// output; `atrous merge` puts the parts together, `atrous plan` says what they take.
     #[arg(long, value_name = "I/N", value_parser = str::parse::<Shard>)]
     pub shard: Option<Shard>,
+    /// Write into this folder whatever the flags name, and a summary: for `atrous plan`.
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    calibrate: Option<PathBuf>,
 }
 
+/// The summary of a run that `atrous plan` measures.
+pub const CALIBRATION: &str = "calibration.json";
+
 impl ShardArgs {
+    /// Where an output goes: elsewhere in a run that is only measured.
+    pub fn place(&self, output: &Path) -> PathBuf {
+        match (&self.calibrate, output.file_name()) {
+            (Some(folder), Some(name)) => folder.join(name),
+            _ => output.to_path_buf(),
+        }
+    }
+
+    /// Where the summary goes.
+    pub fn summary(&self, wanted: Option<&Path>) -> Option<PathBuf> {
+        let measured = self.calibrate.as_ref().map(|folder| folder.join(CALIBRATION));
+        measured.or_else(|| wanted.map(Path::to_path_buf))
+    }
+
     /// Where the manifest of a shard is written that has this output.
     pub fn manifest_of(&self, output: &Path) -> Option<PathBuf> {
         self.shard.map(|_| Manifest::path_of(output))
@@ -73,6 +93,11 @@ impl RunArgs {
     /// What the summary calls this run.
     pub fn sample(&self, output: Option<&Path>) -> String {
         self.sample.clone().unwrap_or_else(|| sample_of(output))
+    }
+
+    /// Cores that are used.
+    pub fn threads(&self) -> u64 {
+        self.threads.map_or_else(default_threads, NonZeroUsize::get) as u64
     }
 
     /// Builds the program's one thread pool and returns its size.

@@ -50,6 +50,7 @@ Parts of bedGraph can become a bigWig and the other way round.";
 /// Merges and says what came out.
 pub fn run(args: &MergeArgs) -> Result<()> {
     signal::install()?;
+    signal::end_within_grace()?;
     let request = Request {
         shards: args.shards.clone(),
         output: args.output.clone(),

@@ -14,6 +14,7 @@ pub mod log;
 mod man;
 mod merge;
 mod mutate;
+mod plan;
 mod predict;
 mod pwm;
 mod score;
@@ -37,6 +38,7 @@ enum Command {
     Predict(Box<predict::PredictArgs>),
     Score(Box<score::ScoreArgs>),
     Mutate(Box<mutate::MutateArgs>),
+    Plan(plan::PlanArgs),
     Merge(merge::MergeArgs),
     Import(import::ImportArgs),
     Inspect(inspect::InspectArgs),
@@ -56,6 +58,7 @@ impl Cli {
             Command::Predict(args) => predict::run(&args),
             Command::Score(args) => score::run(&args),
             Command::Mutate(args) => mutate::run(&args),
+            Command::Plan(args) => plan::run(&args),
             Command::Merge(args) => merge::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Inspect(args) => inspect::run(&args),

@@ -2,14 +2,16 @@
 
 use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, ShardArgs, count, files_read};
 use super::engine::EngineArgs;
+use super::plan::without_shard;
 use super::score::GeneArgs;
 use anyhow::Result;
-use atrous::effect::mutate::{Report, Request, mutate};
+use atrous::effect::mutate::{Report, Request, mutate, share};
 use atrous::effect::{Reading, Scorer, Settings};
 use atrous::genome::parse_region;
 use atrous::job::distinct::refuse_shared;
 use atrous::job::journal::Settings as Identity;
 use atrous::job::progress::rate;
+use atrous::job::shard::{Shard, Share};
 use atrous::job::{OutputFile, Summary, signal};
 use atrous::model::Model;
 use atrous::track::Style;
@@ -101,11 +103,13 @@ pub fn run(args: &MutateArgs) -> Result<()> {
     let start = Instant::now();
     let threads = args.run.start_threads()?;
     signal::install()?;
+    signal::end_within_grace()?;
     args.refuse_shared_outputs()?;
     let (model, used) = args.model.read()?;
     let reading = args.reading(&model)?;
     let style = Style { rounding: Rounding::new(args.output.decimals)?, ..Style::default() };
-    let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
+    let summary = args.shard.summary(args.run.summary.as_deref());
+    let summary = summary.as_deref().map(OutputFile::create).transpose()?;
     let (mut reference, resolver) = args.reference.open()?;
     let region = parse_region(&args.what.region, &resolver)?;
     let genes = args.genes.read(&resolver)?;
@@ -128,8 +132,8 @@ pub fn run(args: &MutateArgs) -> Result<()> {
     let request = Request {
         region: region.interval,
         deletions: args.what.deletions,
-        table: args.output.output.clone(),
-        importance: args.output.importance.clone(),
+        table: args.shard.place(&args.output.output),
+        importance: args.output.importance.as_deref().map(|path| args.shard.place(path)),
         plot: args.output.plot.clone(),
         style,
         subtitle: format!(
@@ -165,6 +169,19 @@ pub fn run(args: &MutateArgs) -> Result<()> {
 }
 
 impl MutateArgs {
+    /// Cores that are used.
+    pub fn threads(&self) -> u64 {
+        self.run.threads()
+    }
+
+    /// What each shard does.
+    pub fn shares(&self, of: u64) -> Checked<Vec<Share>> {
+        without_shard(self.shard.shard)?;
+        let (reference, resolver) = self.reference.open()?;
+        let region = parse_region(&self.what.region, &resolver)?.interval;
+        Ok(Shard::all(of).map(|shard| share(region, shard, reference.contigs())).collect())
+    }
+
     /// The scheme of the model, or the tracks that are asked for, or those of a model without one.
     fn reading(&self, model: &Model) -> Checked<Reading> {
         let member = self.model.member.as_deref();

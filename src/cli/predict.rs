@@ -2,6 +2,7 @@
 
 use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, ShardArgs, count, files_read};
 use super::engine::{EngineArgs, measured};
+use super::plan::without_shard;
 use super::windows::WindowArgs;
 use anyhow::Result;
 use atrous::engine::Wanted;
@@ -10,8 +11,9 @@ use atrous::genome::regions::{parse_region, read_bed};
 use atrous::genome::{Contigs, Resolver};
 use atrous::job::distinct::refuse_shared;
 use atrous::job::progress::rate;
+use atrous::job::shard::Share;
 use atrous::job::{OutputFile, Summary, signal};
-use atrous::predict::{Report, Request, Strands, predict, predict_windows};
+use atrous::predict::{Report, Request, Strands, predict, predict_windows, shares};
 use atrous::track::Style;
 use atrous::track::number::Rounding;
 use atrous::{Error, Result as Checked};
@@ -123,6 +125,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let start = Instant::now();
     let threads = args.run.start_threads()?;
     signal::install()?;
+    signal::end_within_grace()?;
     let chosen = args.model.load(&args.output.track)?;
     let chosen = args.windows.adapt(chosen, args.model.member.as_deref())?;
     let readout = args.windows.readout(&chosen)?;
@@ -131,7 +134,8 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         request.tracks = readout.tracks().to_vec();
     }
     args.refuse_shared_outputs(&request)?;
-    let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
+    let summary = args.shard.summary(args.run.summary.as_deref());
+    let summary = summary.as_deref().map(OutputFile::create).transpose()?;
     let wanted = readout.as_ref().map(|readout| readout.wanted().clone());
     let wanted = wanted.unwrap_or_else(|| Wanted::from(&chosen.tracks));
     let engine = args.engine.build(&chosen.model, wanted)?;
@@ -181,12 +185,32 @@ pub fn run(args: &PredictArgs) -> Result<()> {
 }
 
 impl PredictArgs {
+    /// Cores that are used.
+    pub fn threads(&self) -> u64 {
+        self.run.threads()
+    }
+
+    /// What each shard does.
+    pub fn shares(&self, of: u64) -> Checked<Vec<Share>> {
+        without_shard(self.shard.shard)?;
+        let chosen = self.model.load(&self.output.track)?;
+        let chosen = self.windows.adapt(chosen, self.model.member.as_deref())?;
+        let readout = self.windows.readout(&chosen)?;
+        let (reference, resolver) = self.reference.open()?;
+        let regions = self.regions.read(&resolver)?.list;
+        let request = Request { regions, ..self.request(&chosen, 1) };
+        let windowed = readout
+            .map(|readout| self.windows.windowed(&chosen.model, readout, &resolver))
+            .transpose()?;
+        shares(&request, windowed.as_ref(), reference.contigs(), of)
+    }
+
     /// What is asked for, but for the regions.
     fn request(&self, chosen: &Chosen, threads: usize) -> Request {
         Request {
             strands: self.regions.strand,
-            output: self.output.output.clone(),
-            table: self.output.table.clone(),
+            output: self.output.output.as_deref().map(|path| self.shard.place(path)),
+            table: self.output.table.as_deref().map(|path| self.shard.place(path)),
             style: Style {
                 rounding: self.output.decimals,
                 min_value: self.output.min_value,

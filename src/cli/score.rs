@@ -4,7 +4,9 @@ mod command;
 
 use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, ShardArgs, count, files_read};
 use super::engine::{EngineArgs, measured};
+use super::plan::without_shard;
 use anyhow::Result;
+use atrous::effect::annotate::share::sections;
 use atrous::effect::annotate::{Report, Request, annotate};
 use atrous::effect::{Mask, Reading, RefMismatch, Rules, Scorer, Settings, Skip, Text};
 use atrous::genome::genes::{Choice, GeneOptions};
@@ -14,6 +16,7 @@ use atrous::job::distinct::refuse_shared;
 use atrous::job::journal::Settings as Identity;
 use atrous::job::output::append;
 use atrous::job::progress::rate;
+use atrous::job::shard::Share;
 use atrous::job::{OutputFile, Summary, signal};
 use atrous::track::Style;
 use atrous::{Error, Result as Checked};
@@ -189,12 +192,14 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
     let start = Instant::now();
     let threads = args.run.start_threads()?;
     signal::install()?;
+    signal::end_within_grace()?;
     args.refuse_shared_outputs()?;
     let (model, used) = args.model.read()?;
     let scheme = Reading::choose_scheme(&model, args.scores.scheme.as_deref())?;
     let reading = Reading::new(&model, &scheme, args.model.member.as_deref())?;
     let settings = args.settings().checked(&scheme, args.genes.annotation.is_some())?;
-    let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
+    let summary = args.shard.summary(args.run.summary.as_deref());
+    let summary = summary.as_deref().map(OutputFile::create).transpose()?;
     let (mut reference, resolver) = args.reference.open()?;
     let genes = args.genes.read(&resolver)?;
     let mut reader = args.variants.open(&resolver)?;
@@ -235,6 +240,19 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
 }
 
 impl ScoreArgs {
+    /// Cores that are used.
+    pub fn threads(&self) -> u64 {
+        self.run.threads()
+    }
+
+    /// What each shard does.
+    pub fn shares(&self, of: u64) -> Checked<Vec<Share>> {
+        without_shard(self.shard.shard)?;
+        let (_, resolver) = self.reference.open()?;
+        let reader = self.variants.open(&resolver)?;
+        Ok(sections(&reader, of)?.into_iter().map(|section| section.share).collect())
+    }
+
     fn settings(&self) -> Settings {
         Settings {
             distance: self.scores.distance,
@@ -255,10 +273,10 @@ impl ScoreArgs {
         header.push(format!("##atrousVersion={}", env!("CARGO_PKG_VERSION")));
         header.push(format!("##atrousCommand={}", self.command()));
         Request {
-            output: self.output.output.clone(),
+            output: self.shard.place(&self.output.output),
             write_index: self.output.write_index,
             overwrite_info: self.output.overwrite_info,
-            skipped: self.output.skipped.clone(),
+            skipped: self.output.skipped.as_deref().map(|path| self.shard.place(path)),
             delta_tracks: self.output.delta_tracks.clone(),
             plots: self.output.plot.clone(),
             strongest: self.output.strongest,

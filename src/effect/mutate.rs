@@ -254,7 +254,7 @@ fn score_all(
 }
 
 /// What a shard does of a region, in bases; cut where chunks end.
-fn share(region: Interval, shard: Shard, contigs: &Contigs) -> Share {
+pub fn share(region: Interval, shard: Shard, contigs: &Contigs) -> Share {
     let chunks = region.len().div_ceil(CHUNK);
     let ends: Vec<u64> = (1..=chunks).map(|chunk| (chunk * CHUNK).min(region.len())).collect();
     let pieces = shard.pieces(&ends);

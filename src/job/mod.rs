@@ -3,6 +3,7 @@
 
 pub mod digest;
 pub mod distinct;
+pub mod estimate;
 pub mod journal;
 pub mod limits;
 pub mod lock;

@@ -26,7 +26,7 @@ use crate::job::distinct::refuse_shared;
 use crate::job::journal::Settings;
 use crate::job::manifest::Manifest;
 use crate::job::output::keeps_parts;
-use crate::job::shard::Shard;
+use crate::job::shard::{Shard, Share};
 use crate::job::summary::Written;
 use crate::job::{OutputFile, Progress};
 use crate::model::Track;
@@ -279,6 +279,34 @@ pub fn predict_windows(
     run(reference, engine, request, Some(windowed), progress)
 }
 
+/// What each of so many shards of a request does.
+///
+/// # Errors
+/// A window around a region that has no output in its contig.
+pub fn shares(
+    request: &Request,
+    windowed: Option<&Windowed>,
+    contigs: &Contigs,
+    of: u64,
+) -> Result<Vec<Share>> {
+    let written = written_regions(request, windowed, contigs)?;
+    let walk = written.as_ref().unwrap_or(request).walk();
+    Ok(Shard::all(of).map(|shard| Section::of(shard, &walk, contigs).share).collect())
+}
+
+/// The request with the regions that are written, where those are the outputs of windows.
+fn written_regions(
+    request: &Request,
+    windowed: Option<&Windowed>,
+    contigs: &Contigs,
+) -> Result<Option<Request>> {
+    let Some(windowed) = windowed.filter(|windowed| windowed.is_centred()) else {
+        return Ok(None);
+    };
+    let regions = windows::regions(&request.regions, windowed.at, windowed.shape(), contigs)?;
+    Ok(Some(Request { regions, ..request.clone() }))
+}
+
 fn run(
     reference: &mut Reference,
     engine: &dyn Engine,
@@ -290,14 +318,7 @@ fn run(
     check_windows(engine, windowed.is_some())?;
     let contigs = reference.contigs().clone();
     let asked = &request.regions;
-    let around = windowed.as_ref().filter(|windowed| windowed.is_centred());
-    let outputs_of_windows = match around {
-        Some(windowed) => {
-            let regions = windows::regions(asked, windowed.at, windowed.shape(), &contigs)?;
-            Some(Request { regions, ..request.clone() })
-        }
-        None => None,
-    };
+    let outputs_of_windows = written_regions(request, windowed.as_deref(), &contigs)?;
     let request = outputs_of_windows.as_ref().unwrap_or(request);
     let settings = settings::of(request, windowed.as_deref(), reference, engine)?;
     let mut tiles = match windowed.as_deref() {

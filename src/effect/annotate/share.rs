@@ -28,11 +28,21 @@ struct Place {
     at: Option<(String, u64)>,
 }
 
-/// Reads the file twice: to count its records, and to find the gaps between them.
+/// The records of one shard.
+///
+/// # Errors
+/// As [`sections`].
+pub fn section(reader: &VariantReader, shard: Shard) -> Result<Section> {
+    let number = usize::try_from(shard.number - 1).expect("as many shards as were counted");
+    Ok(sections(reader, shard.of)?.swap_remove(number))
+}
+
+/// The records of all shards. Reads the file twice: to count its records, and to find the gaps
+/// between them.
 ///
 /// # Errors
 /// An input that is no file (usage); any failure to read; contigs none of which the reference has.
-pub fn section(reader: &VariantReader, shard: Shard) -> Result<Section> {
+pub fn sections(reader: &VariantReader, of: u64) -> Result<Vec<Section>> {
     let mut total = 0;
     let again = walk(reader, |_| total += 1)?;
     if total > 0 && again.names().seen().all(|(_, contig)| contig.is_none()) {
@@ -40,27 +50,35 @@ pub fn section(reader: &VariantReader, shard: Shard) -> Result<Section> {
         names.sort_unstable();
         return Err(reader.names().resolver().nothing_matches(reader.path(), &names));
     }
-    let mut borders =
-        [shard.number - 1, shard.number].map(|number| Border::new(total, number, shard.of));
+    let mut borders: Vec<Border> = (0..=of).map(|number| Border::new(total, number, of)).collect();
     let mut before: Option<Place> = None;
     let mut number = 0;
     walk(reader, |place| {
-        borders.iter_mut().for_each(|border| border.look(number, before.as_ref(), &place));
+        // the borders for which this record is near the ideal place: slack is less than half a shard
+        let first = borders.partition_point(|border| border.ideal + border.slack < number);
+        let near = borders[first..].iter_mut().take_while(|b| b.ideal <= number + b.slack);
+        near.for_each(|border| border.look(number, before.as_ref(), &place));
         before = Some(place);
         number += 1;
     })?;
-    let [from, to] = borders;
-    let tell = |place: &Option<String>| place.clone().unwrap_or_default();
-    let is_empty = from.record == to.record;
-    let share = Share {
-        unit: "variants".into(),
-        from: from.record,
-        to: to.record,
-        of: total,
-        begins: if is_empty { String::new() } else { tell(&from.first) },
-        ends: if is_empty { String::new() } else { tell(&to.last) },
+    if let (Some(border), Some(last)) = (borders.last_mut(), &before) {
+        border.last = last.tell();
+    }
+    let section = |pair: &[Border]| {
+        let [from, to] = pair else { unreachable!("pairs of borders") };
+        let is_empty = from.record == to.record;
+        let tell = |place: &Option<String>| place.clone().filter(|_| !is_empty).unwrap_or_default();
+        let share = Share {
+            unit: "variants".into(),
+            from: from.record,
+            to: to.record,
+            of: total,
+            begins: tell(&from.first),
+            ends: tell(&to.last),
+        };
+        Section { lines: from.line..to.line, share }
     };
-    Ok(Section { lines: from.line..to.line, share })
+    Ok(borders.windows(2).map(section).collect())
 }
 
 /// Gives each record of the file, bad ones too, in their order.
@@ -93,7 +111,12 @@ struct Border {
     /// What begins behind the border, and what ends before it.
     first: Option<String>,
     last: Option<String>,
-    is_end: bool,
+}
+
+impl Place {
+    fn tell(&self) -> Option<String> {
+        self.at.as_ref().map(|(chrom, pos)| format!("{chrom}:{pos}"))
+    }
 }
 
 impl Border {
@@ -103,19 +126,11 @@ impl Border {
         let is_end = number == of;
         let slack = if number == 0 || is_end { 0 } else { (total / of / SLACK).min(MOST) };
         let (record, line) = if is_end { (total, u64::MAX) } else { (ideal, 0) };
-        Self { ideal, slack, record, line, gap: None, first: None, last: None, is_end }
+        Self { ideal, slack, record, line, gap: None, first: None, last: None }
     }
 
     /// Looks at the record of a number and the one before it.
     fn look(&mut self, number: u64, before: Option<&Place>, place: &Place) {
-        let tell = |place: &Place| place.at.as_ref().map(|(chrom, pos)| format!("{chrom}:{pos}"));
-        if self.is_end {
-            self.last = tell(place).or_else(|| self.last.take());
-            return;
-        }
-        if number.abs_diff(self.ideal) > self.slack {
-            return;
-        }
         let gap = match (before.and_then(|place| place.at.as_ref()), &place.at) {
             (Some((chrom, pos)), Some((next, next_pos))) if chrom == next => {
                 next_pos.abs_diff(*pos)
@@ -127,7 +142,7 @@ impl Border {
         if self.gap.is_none_or(|widest| gap > widest || (gap == widest && nearer)) {
             self.gap = Some(gap);
             (self.record, self.line) = (number, place.line);
-            (self.first, self.last) = (tell(place), before.and_then(tell));
+            (self.first, self.last) = (place.tell(), before.and_then(Place::tell));
         }
     }
 }
