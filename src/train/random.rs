@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn numbers_have_the_moments_of_their_distribution() {
         let mut random = Random::of(&[7]);
-        let n = 100_000;
+        let n = 100_000i32;
         let (mut mean, mut square, mut shares) = (0.0, 0.0, [0; 3]);
         for _ in 0..n {
             let x = random.normal();

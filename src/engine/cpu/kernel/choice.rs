@@ -2,7 +2,7 @@
 //! nothing else, so that every member, tile and thread takes the same one.
 
 use super::packed::padded;
-use super::{fft, winograd};
+use super::{dots, fft, lookup, winograd};
 use crate::network::{Graph, NodeId, Op, Span};
 use serde::Serialize;
 
@@ -21,6 +21,8 @@ pub struct Shape {
     pub taps: usize,
     /// Input channels.
     pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
     /// Output channels, padded to whole registers.
     pub stride: usize,
     /// Positions between taps.
@@ -37,6 +39,10 @@ pub enum Method {
     Transforms(usize),
     /// Winograd's F(4, 3).
     Filtering,
+    /// Sums of products along the input channels.
+    Dots,
+    /// Sums of weights of letters.
+    Lookup,
 }
 
 impl Method {
@@ -47,6 +53,8 @@ impl Method {
             None if winograd::pays(shape) && winograd::block(shape.dilation) <= longest => {
                 Method::Filtering
             }
+            None if dots::pays(shape) => Method::Dots,
+            None if lookup::pays(shape) => Method::Lookup,
             None => Method::Direct,
         }
     }
@@ -54,18 +62,20 @@ impl Method {
     /// Positions of an anchored block; 1 where any row can be computed by itself.
     fn block(self, shape: Shape) -> usize {
         match self {
-            Method::Direct => 1,
+            Method::Direct | Method::Dots | Method::Lookup => 1,
             Method::Transforms(points) => (points - shape.taps + 1) * shape.dilation,
             Method::Filtering => winograd::block(shape.dilation),
         }
     }
 
-    /// Multiply-adds per output row.
-    fn work(self, shape: Shape) -> usize {
+    /// Floating-point operations per output row; a multiply-add counts as two.
+    fn flops(self, shape: Shape) -> usize {
         match self {
-            Method::Direct => shape.work(),
-            Method::Transforms(points) => fft::cost(points, shape.taps).unwrap_or(0),
-            Method::Filtering => winograd::work(shape),
+            Method::Direct => 2 * shape.work(),
+            Method::Transforms(points) => 2 * fft::cost(points, shape.taps).unwrap_or(0),
+            Method::Filtering => 2 * winograd::work(shape),
+            Method::Dots => 2 * shape.outputs * dots::products(shape),
+            Method::Lookup => lookup::additions(shape),
         }
     }
 }
@@ -101,7 +111,7 @@ pub struct Planned {
     pub inputs: usize,
     /// Output channels.
     pub outputs: usize,
-    /// `direct`, `fourier` or `winograd`.
+    /// `direct`, `fourier`, `winograd`, `dots` (for few outputs) or `lookup` (of letters).
     pub kernel: &'static str,
     /// Points of a transform.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,7 +133,7 @@ pub fn planned(graph: &Graph, window: Option<Span>) -> Vec<Planned> {
             return None;
         };
         let inputs = graph.input_channels(node);
-        let shape = Shape { taps, inputs, stride: padded(outputs), dilation };
+        let shape = Shape { taps, inputs, outputs, stride: padded(outputs), dilation };
         let method = Method::of(shape, longest);
         Some(Planned {
             name: graph.nodes()[node].name.clone(),
@@ -135,6 +145,8 @@ pub fn planned(graph: &Graph, window: Option<Span>) -> Vec<Planned> {
                 Method::Direct => "direct",
                 Method::Transforms(_) => "fourier",
                 Method::Filtering => "winograd",
+                Method::Dots => "dots",
+                Method::Lookup => "lookup",
             },
             points: match method {
                 Method::Transforms(points) => Some(points),
@@ -142,7 +154,7 @@ pub fn planned(graph: &Graph, window: Option<Span>) -> Vec<Planned> {
             },
             block: method.block(shape),
             direct_flops: graph.node_flops(node),
-            flops: 2 * method.work(shape) as u64,
+            flops: method.flops(shape) as u64,
         })
     };
     let nodes = 0..graph.nodes().len();
@@ -155,15 +167,25 @@ mod tests {
     use crate::network::Architecture;
 
     #[test]
-    fn long_kernels_are_transformed_short_wide_ones_filtered_and_others_summed() {
-        let shape = |taps, inputs, stride, dilation| Shape { taps, inputs, stride, dilation };
+    fn each_shape_gets_its_kernel() {
+        let shape = |taps, inputs, outputs, dilation| Shape {
+            taps,
+            inputs,
+            outputs,
+            stride: padded(outputs),
+            dilation,
+        };
         for (shape, method) in [
             (shape(41, 32, 32, 25), Method::Transforms(128)),
             (shape(3, 64, 64, 2), Method::Filtering),
             (shape(3, 64, 64, 512), Method::Direct), // blocks of 2,048 positions
             (shape(1, 64, 64, 1), Method::Direct),
             (shape(3, 16, 16, 1), Method::Direct),
-            (shape(21, 4, 64, 1), Method::Direct),
+            (shape(21, 4, 64, 1), Method::Lookup),
+            (shape(1, 4, 64, 1), Method::Direct),
+            (shape(75, 64, 1, 1), Method::Dots),
+            (shape(75, 2, 1, 1), Method::Direct), // control tracks have no padding
+            (shape(1, 32, 3, 1), Method::Direct),
         ] {
             assert_eq!(Method::of(shape, 1_000), method, "{shape:?}");
         }

@@ -7,7 +7,9 @@
 mod aligned;
 mod choice;
 mod direct;
+mod dots;
 mod fft;
+mod lookup;
 mod packed;
 mod ranged;
 pub mod simd;
@@ -23,7 +25,9 @@ pub use ranged::Choice;
 
 use super::Isa;
 use choice::Method;
+use dots::Dots;
 use fft::Spectral;
+use lookup::Lookup;
 use ranged::Ranged;
 use std::ops::Range;
 use winograd::Winograd;
@@ -48,6 +52,10 @@ enum Kernel {
     Spectral(Box<Spectral>),
     /// Minimal filtering.
     Winograd(Box<Winograd>),
+    /// Sums along the input channels.
+    Dots(Box<Dots>),
+    /// Weights of letters.
+    Lookup(Box<Lookup>),
 }
 
 impl Convolution {
@@ -60,6 +68,8 @@ impl Convolution {
                 Kernel::Spectral(Box::new(Spectral::new(&packed, dilation, points)))
             }
             Method::Filtering => Kernel::Winograd(Box::new(Winograd::new(&packed, dilation))),
+            Method::Dots => Kernel::Dots(Box::new(Dots::new(&packed, dilation))),
+            Method::Lookup => Kernel::Lookup(Box::new(Lookup::new(&packed, dilation))),
         };
         Self { packed, dilation, kernel, ranged: Ranged::default() }
     }
@@ -73,7 +83,7 @@ impl Convolution {
     /// be computed by itself.
     pub fn block(&self) -> usize {
         match &self.kernel {
-            Kernel::Direct => 1,
+            Kernel::Direct | Kernel::Dots(_) | Kernel::Lookup(_) => 1,
             Kernel::Spectral(spectral) => spectral.block(),
             Kernel::Winograd(winograd) => winograd.block(),
         }
@@ -81,10 +91,13 @@ impl Convolution {
 
     /// Time per position, in multiply-adds of the direct kernel.
     pub fn work(&self) -> usize {
+        let shape = self.packed.shape(self.dilation);
         match &self.kernel {
-            Kernel::Direct => self.packed.shape(self.dilation).work(),
+            Kernel::Direct => shape.work(),
             Kernel::Spectral(spectral) => spectral.work(),
-            Kernel::Winograd(_) => winograd::work(self.packed.shape(self.dilation)),
+            Kernel::Winograd(_) => winograd::work(shape),
+            Kernel::Dots(_) => dots::work(shape),
+            Kernel::Lookup(_) => lookup::work(shape),
         }
     }
 
@@ -111,6 +124,12 @@ impl Convolution {
             }
             Kernel::Winograd(winograd) => {
                 winograd::convolve(isa, winograd, &self.packed, pass, wanted, scratch, take);
+            }
+            Kernel::Dots(dots) => {
+                dots::convolve(isa, dots, self.packed.stride, pass, scratch, take);
+            }
+            Kernel::Lookup(lookup) => {
+                lookup::convolve(isa, lookup, &self.packed, pass, scratch, take);
             }
         }
     }
@@ -154,6 +173,8 @@ pub type Take<'a> = &'a mut dyn FnMut(Finished<'_>);
 pub struct Scratch {
     /// Output rows.
     rows: Aligned,
+    /// Which letter each input row is.
+    letters: Vec<u8>,
     transforms: fft::Scratch,
     winograd: winograd::Scratch,
 }

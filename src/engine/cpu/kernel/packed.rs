@@ -20,6 +20,8 @@ pub struct Packed {
     pub taps: usize,
     /// Input channels.
     pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
     /// Output channels, padded: the row stride of the output.
     pub stride: usize,
     /// Panel after panel: `[tap][input][output of the panel]`; panels cover 32 outputs, the last
@@ -50,7 +52,7 @@ impl Packed {
         }
         let bias =
             (0..stride).map(|output| if output < outputs { bias(output) } else { 0.0 }).collect();
-        Self { taps, inputs, stride, weights: weights[..].into(), bias }
+        Self { taps, inputs, outputs, stride, weights: weights[..].into(), bias }
     }
 
     /// A weight, of a padded output too.
@@ -63,7 +65,8 @@ impl Packed {
 
     /// Its shape, with a dilation.
     pub fn shape(&self, dilation: usize) -> Shape {
-        Shape { taps: self.taps, inputs: self.inputs, stride: self.stride, dilation }
+        let Self { taps, inputs, outputs, stride, .. } = *self;
+        Shape { taps, inputs, outputs, stride, dilation }
     }
 
     /// Panels: first output, width, and weights.

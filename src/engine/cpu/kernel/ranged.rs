@@ -46,7 +46,8 @@ impl Convolution {
     /// The fastest kernel for a range of so many rows: a function of that number and the shape of
     /// the weights alone.
     pub fn fastest(&self, rows: usize) -> Choice {
-        let ranged = self.choices().filter(|&choice| choice != Choice::Own);
+        let by_itself = self.block() == 1;
+        let ranged = self.choices().filter(|&choice| choice != Choice::Own || by_itself);
         ranged.min_by_key(|&choice| self.work_of_range(choice, rows)).unwrap_or(Choice::Direct)
     }
 

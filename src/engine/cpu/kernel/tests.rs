@@ -112,12 +112,59 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn sums_along_input_channels_are_right_and_no_row_depends_on_its_neighbours(
+        outputs in 1usize..5, inputs in 16usize..70, taps in 1usize..80,
+        dilation in 1usize..5, rows in 1usize..300, skip in 0usize..300, seed in any::<u32>(),
+    ) {
+        let sample = sample((outputs, inputs, taps), dilation, seed, |_| rows);
+        let reference = sample.reference();
+        let kernel = Kernel::Dots(Box::new(Dots::new(&sample.packed, dilation)));
+        for isa in isas() {
+            let whole = sample.computed(isa, &kernel, 0..rows);
+            for (i, (got, want)) in whole.iter().zip(&reference).enumerate() {
+                let want = if i % sample.packed.stride < outputs { *want } else { 0.0 };
+                prop_assert!((f64::from(*got) - want).abs() < 5e-5, "{isa}: {got} {want}");
+            }
+            let skip = skip.min(rows - 1);
+            let part = sample.computed(isa, &kernel, skip..rows);
+            let skipped = skip * sample.packed.stride;
+            prop_assert_eq!(&part[skipped..], &whole[skipped..], "{}", isa);
+        }
+    }
+
+    #[test]
+    fn weights_of_letters_add_up_to_the_bits_of_sums_of_products(
+        outputs in 1usize..70, taps in 3usize..25, dilation in 1usize..5, rows in 1usize..600,
+        quarters in any::<bool>(), seed in any::<u32>(),
+    ) {
+        let mut sample = sample((outputs, 4, taps), dilation, seed, |_| rows);
+        for (i, row) in sample.input.chunks_exact_mut(16).enumerate() {
+            let letter = (number(seed, i) * 5.0 + 2.5) as usize;
+            row.fill(0.0);
+            match row[..4].get_mut(letter) {
+                Some(letter) => *letter = 1.0,
+                None if quarters && i % 7 == 0 => row[..4].fill(0.25),
+                None => {}
+            }
+        }
+        let kernel = Kernel::Lookup(Box::new(Lookup::new(&sample.packed, dilation)));
+        for isa in isas() {
+            let summed = sample.computed(isa, &Kernel::Direct, 0..rows);
+            prop_assert_eq!(sample.computed(isa, &kernel, 0..rows), summed, "{}", isa);
+        }
+    }
+}
+
 #[test]
 fn a_pass_of_no_rows_hands_nothing_on() {
     let sample = sample((32, 32, 21), 1, 1, |_| 0);
     let spectral = Spectral::new(&sample.packed, 1, 64);
     let winograd = Kernel::Winograd(Box::new(Winograd::new(&sample.packed, 1)));
-    for kernel in [Kernel::Direct, Kernel::Spectral(Box::new(spectral)), winograd] {
+    let dots = Kernel::Dots(Box::new(Dots::new(&sample.packed, 1)));
+    for kernel in [Kernel::Direct, Kernel::Spectral(Box::new(spectral)), winograd, dots] {
         assert_eq!(sample.computed(Isa::best(), &kernel, 0..0), [0.0; 0]);
     }
 }
@@ -229,5 +276,77 @@ fn filtering_errs_at_most_twice_as_much_as_sums() {
         };
         let (filtered, summed) = (error(&winograd), error(&Kernel::Direct));
         assert!(filtered < 2.0 * summed, "{channels} channels: {filtered:e} against {summed:e}");
+    }
+}
+
+/// The measurement behind the costs in `choice.rs`:
+/// `cargo test --release --lib kernels_take -- --ignored --nocapture`
+#[test]
+#[ignore = "prints a table and asserts nothing"]
+fn how_long_the_kernels_take() {
+    let fastest = |convolution: &Convolution, isa: Isa, sample: &[f32], rows: usize| {
+        let pass = Pass { input: sample, input_stride: padded(convolution.packed.inputs), rows };
+        let mut scratch = Scratch::default();
+        let mut run = || {
+            let start = std::time::Instant::now();
+            convolution.compute(isa, pass, 0..rows, &mut scratch, &mut |finished| {
+                std::hint::black_box(finished.values);
+            });
+            start.elapsed().as_secs_f64()
+        };
+        (0..15).map(|_| run()).fold(f64::INFINITY, f64::min) * 1e9 / rows as f64
+    };
+    println!("isa       taps channels      kernel  expected  ns per row  of direct");
+    for isa in isas() {
+        for (outputs, inputs, taps) in [
+            (32, 32, 3),
+            (32, 32, 11),
+            (32, 32, 21),
+            (32, 32, 41),
+            (64, 64, 3),
+            (64, 64, 7),
+            (128, 128, 3),
+            (256, 256, 3),
+            (512, 512, 3),
+            (1, 64, 75),
+            (2, 64, 75),
+            (3, 32, 1),
+        ] {
+            let dilation = if taps == 1 { 1 } else { 4 };
+            let sample = sample((outputs, inputs, taps), dilation, 1, |_| 9_000);
+            let shape = sample.packed.shape(dilation);
+            let direct = ("direct".to_string(), shape.work(), Kernel::Direct);
+            let mut kernels = vec![direct];
+            if fft::fits(shape) {
+                for points in fft::POINTS.into_iter().filter(|&points| points > 2 * taps) {
+                    let spectral = Spectral::new(&sample.packed, dilation, points);
+                    let work = spectral.work();
+                    let kernel = Kernel::Spectral(Box::new(spectral));
+                    kernels.push((format!("fourier {points}"), work, kernel));
+                }
+            }
+            if taps > 1 && outputs > 2 {
+                let filtering = Kernel::Winograd(Box::new(Winograd::new(&sample.packed, dilation)));
+                kernels.push(("winograd".into(), winograd::work(shape), filtering));
+            }
+            if outputs < 4 {
+                let dots = Kernel::Dots(Box::new(Dots::new(&sample.packed, dilation)));
+                kernels.push(("dots".into(), dots::work(shape), dots));
+            }
+            let mut slowest = None;
+            for (name, work, kernel) in kernels {
+                let (packed, ranged) = (sample.packed.clone(), Ranged::default());
+                let convolution = Convolution { packed, dilation, kernel, ranged };
+                let rows = 8_000 / convolution.block() * convolution.block();
+                let time = fastest(&convolution, isa, &sample.input, rows);
+                let direct: f64 = *slowest.get_or_insert(time);
+                println!(
+                    "{:9} {taps:>4} {inputs:>3} > {outputs:>3} {name:>12} {:>9.2} {time:>11.1} {:>10.2}",
+                    isa.to_string(),
+                    work as f64 / shape.work() as f64,
+                    time / direct
+                );
+            }
+        }
     }
 }
