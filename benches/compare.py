@@ -2,11 +2,16 @@
 """Measure atrous beside PyTorch: same weights, same bases, interleaved, CPU time, medians.
 
   benches/compare.py --atrous target/release/atrous --python VENV/bin/python --shared ../shared
-  benches/compare.py --work snv ...     variants instead of a track
+  benches/compare.py --work snv ...      variants instead of a track
+  benches/compare.py --work nets ...     three other networks, in windows
+  benches/compare.py --work errors ...   rounding errors on published splice weights
+  benches/compare.py --work start ...    start-up of atrous, and tiles of different lengths
 
-VENV has torch, h5py and numpy; the shared folder holds bench/torch_peer.py, the weights and the
-sequence. CPU seconds of atrous are those of the whole process, start-up, reading and writing
-included; those of PyTorch cover its forward passes alone. Prints a table of docs/benchmarks.md.
+VENV has torch, h5py, numpy and safetensors; the shared folder holds bench/torch_peer.py,
+bench/torch_bpnet.py, the weights and the sequence. CPU seconds of atrous are those of the whole
+process, start-up, reading and writing included, but for `nets`, where the engine alone is measured
+(benches/nets.rs); those of PyTorch cover its forward passes alone. Prints a table of
+docs/benchmarks.md.
 """
 import argparse, datetime, gzip, json, os, platform, random, resource, statistics, subprocess, tempfile
 
@@ -150,16 +155,109 @@ def snv(a, folder):
               f"{1 / median[name]:.2f} | {peak.get(name, '')} | {eager / median[name]:.1f}x |")
 
 
+# (network, windows at a time): those of the batches that torch_bpnet.py names, and small ones
+NETS = (("bpnet64", 64), ("bpnet64", 4), ("chrombpnet512", 8), ("long128", 1))
+
+
+def nets(a, folder):
+    """Networks of torch_bpnet.py with its weights, windows and batches, one thread."""
+    peer = os.path.join(a.shared, "bench/torch_bpnet.py")
+    here = os.path.dirname(os.path.abspath(__file__))
+    for net in dict(NETS):
+        subprocess.run([a.python, peer, "--net", net, "--dump", folder], check=True, capture_output=True)
+        subprocess.run([a.python, os.path.join(here, "nets.py"), os.path.join(folder, net + ".safetensors")],
+                       check=True)
+    errors = {}
+
+    def torch_net(net, batch, *flags):
+        command = [a.python, peer, "--net", net, "--batch", str(batch), *flags]
+        return lambda: json.loads(cpu_seconds(command)[1])["cpu_s_median"]
+
+    def atrous(net, batch, isa):
+        def run():
+            command = ["cargo", "bench", "-q", "--locked", "--bench", "nets", "--",
+                       "--batch", str(batch), "--isa", isa, os.path.join(folder, net + ".safetensors")]
+            found = json.loads(cpu_seconds(command)[1])
+            if isa == "auto":
+                errors.setdefault(net, found["errors"])
+            return found["cpu_s_median"]
+        return run
+
+    cases = {}
+    for net, batch in NETS:
+        cases |= {(net, batch, "PyTorch eager"): torch_net(net, batch),
+                  (net, batch, "PyTorch tuned"): torch_net(net, batch, "--tuned"),
+                  (net, batch, "atrous, AVX-512"): atrous(net, batch, "auto"),
+                  (net, batch, "atrous, AVX2"): atrous(net, batch, "avx2")}
+    seconds = measure(cases, a.rounds, "networks of torch_bpnet.py, one thread")
+    median = {case: statistics.median(s) for case, s in seconds.items()}
+    print("| network | windows | program | CPU ms per window | least to most | less CPU time than PyTorch eager |")
+    print("|---|---:|---|---:|---:|---:|")
+    for (net, batch, program), s in seconds.items():
+        each = lambda value: f"{value * 1e3 / batch:.2f}"
+        ratio = median[net, batch, "PyTorch eager"] / median[net, batch, program]
+        print(f"| {net} | {batch} | {program} | {each(median[net, batch, program])} | "
+              f"{each(min(s))} to {each(max(s))} | {ratio:.1f}x |")
+    print("\n| network | output | largest number | PyTorch | atrous | ratio |")
+    print("|---|---|---:|---:|---:|---:|")
+    for net, outputs in errors.items():
+        for name, (largest, single, ours) in outputs.items():
+            print(f"| {net} | {name} | {largest:.2f} | {single:.1e} | {ours:.1e} | {ours / single:.1f} |")
+
+
+def start(a, folder):
+    """What starting costs, and CPU time and memory by length of tile. No peer."""
+    five, one = import_model(a, folder, 5), os.path.join(folder, "one.safetensors")
+    weights = os.path.join(a.shared, "weights/spliceai/spliceai1.h5")
+    subprocess.run([a.atrous, "import", "-q", "spliceai", weights, "-o", one], check=True)
+    fasta = os.path.join(a.shared, "conformance/hg38_1m.fa.gz")
+    nothing, out, summary = (os.path.join(folder, name) for name in ("none.bed", "out.bedGraph", "run.json"))
+    open(nothing, "w").close()
+    region, bases, peak = "chr1:100,001-900,000", 800_000, {}
+
+    def predict(model, *flags):
+        return cpu_seconds([a.atrous, "predict", "-q", "-m", model, "-r", fasta, "--track", "acceptor",
+                            "-t", "1", "-o", out, "--summary", summary, *flags])[0]
+
+    def tiled(length):
+        seconds = predict(one, "--region", region, "--tile", str(length))
+        with open(summary) as run:
+            peak[length] = json.load(run)["peak_memory_bytes"] / 1e6
+        return seconds
+
+    tiles = [25_000, 50_000, 100_000, 200_000, 400_000, 800_000]
+    cases = {"`atrous --help`": lambda: cpu_seconds([a.atrous, "--help"])[0],
+             "`atrous predict` of no region, one member": lambda: predict(one, "--regions", nothing, "--allow-empty"),
+             "`atrous predict` of no region, five members": lambda: predict(five, "--regions", nothing, "--allow-empty")}
+    started = list(cases)
+    cases |= {length: lambda length=length: tiled(length) for length in tiles}
+    seconds = measure(cases, a.rounds, f"SpliceAI-10k; tiles: one member, {bases:,} bases, one thread")
+    print("| what starts | CPU ms | least to most |\n|---|---:|---:|")
+    for name in started:
+        s = [second * 1e3 for second in seconds[name]]
+        print(f"| {name} | {statistics.median(s):.0f} | {min(s):.0f} to {max(s):.0f} |")
+    print("\n| bases per tile | µs per base | least to most | peak MB |\n|---:|---:|---:|---:|")
+    for length in tiles:
+        s = [second / bases * 1e6 for second in seconds[length]]
+        print(f"| {length:,} | {statistics.median(s):.2f} | {min(s):.2f} to {max(s):.2f} | {peak[length]:.0f} |")
+
+
+def errors(a, folder):
+    """Rounding errors on published weights, by a script that needs numpy."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "errors.py")
+    subprocess.run([a.python, script, "--atrous", a.atrous, "--shared", a.shared], check=True)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--atrous", default="target/release/atrous")
-    ap.add_argument("--python", default="python3", help="a Python that has torch, h5py and numpy")
+    ap.add_argument("--python", default="python3", help="a Python that has torch, h5py, numpy and safetensors")
     ap.add_argument("--shared", default=os.environ.get("ATROUS_SHARED", "../shared"))
-    ap.add_argument("--work", choices=("track", "snv"), default="track")
+    ap.add_argument("--work", choices=("track", "snv", "nets", "errors", "start"), default="track")
     ap.add_argument("--rounds", type=int, default=5)
     a = ap.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        {"track": track, "snv": snv}[a.work](a, folder)
+        {"track": track, "snv": snv, "nets": nets, "errors": errors, "start": start}[a.work](a, folder)
 
 
 if __name__ == "__main__":

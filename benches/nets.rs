@@ -1,28 +1,40 @@
-//! The networks of `torch_bpnet.py` on the CPU engine: largest difference from its float64 outputs,
-//! and CPU seconds, of the windows that it dumped (see `benches/nets.py`).
+//! The networks of `torch_bpnet.py` on the CPU engine, one thread: CPU seconds, and errors against
+//! its float64 outputs beside those of its own 32-bit ones, as JSON (see `benches/compare.py`).
 //!
-//! `cargo bench --bench nets -- work/bpnet64.safetensors ...`; without files there is nothing to do.
+//! `cargo bench --bench nets -- [--batch N] [--isa NAME] work/bpnet64.safetensors ...`, after
+//! `benches/nets.py`; without files there is nothing to do.
 
 use atrous::engine::cpu::{CpuEngine, Isa};
 use atrous::engine::{Engine, Job, Values, Wanted};
 use atrous::model::file;
 use safetensors::SafeTensors;
+use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::time::Instant;
 
-/// Runs of which the fastest counts.
-const REPEATS: usize = 3;
+/// Timed runs, after one that is not.
+const REPEATS: usize = 5;
 
 fn main() {
-    let files = std::env::args().skip(1).filter(|argument| argument.ends_with(".safetensors"));
+    let (mut batch, mut isa, mut files) = (usize::MAX, Isa::best(), vec![]);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().expect("the flag has a value");
+        match argument.as_str() {
+            "--batch" => batch = value().parse().expect("a number of windows"),
+            "--isa" => isa = value().parse().expect("an instruction set"),
+            "--bench" => {}
+            _ => files.push(argument),
+        }
+    }
     // one thread, so that CPU time is that of the work
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("the first pool");
     for file in files {
-        measure(&file);
+        println!("{}", measure(&file, batch, isa));
     }
 }
 
-fn measure(dump: &str) {
+fn measure(dump: &str, batch: usize, isa: Isa) -> Value {
     let bytes = std::fs::read(dump).expect("the file that torch_bpnet.py dumped");
     let tensors = SafeTensors::deserialize(&bytes).expect("a safetensors file");
     let path = dump.replace(".safetensors", ".model.safetensors");
@@ -30,54 +42,66 @@ fn measure(dump: &str) {
     let window = model.window.expect("these networks have windows");
     let input = tensors.tensor("input").expect("the letters");
     let letters = |codes: &[u8]| codes.iter().map(|&code| b"ACGTN"[usize::from(code)]).collect();
-    let jobs: Vec<Job> = input
-        .data()
-        .chunks(window.input)
-        .map(|codes| Job::new(0, window.output, letters(codes)))
-        .collect();
+    let windows = input.data().chunks(window.input).take(batch);
+    let jobs: Vec<Job> = windows.map(|codes| Job::new(0, window.output, letters(codes))).collect();
     let wanted = Wanted { tracks: model.tracks.clone(), scalars: model.scalars.clone() };
-    let isa = Isa::best();
-    let engine = CpuEngine::new(&model, wanted, isa).expect("the best one is available");
-    let mut best = f64::INFINITY;
-    let mut values = vec![];
-    for _ in 0..REPEATS {
-        let start = cpu_seconds();
-        values = engine.run(&jobs, &|_| Ok(())).expect("nothing stops it");
-        best = best.min(cpu_seconds() - start);
-    }
-    println!(
-        "{} {isa}: {best:.3} CPU s, {:.2} windows per CPU s; {}",
-        Path::new(dump).file_stem().expect("a file").display(),
-        jobs.len() as f64 / best,
-        differences(&tensors, &values)
-    );
+    let engine = CpuEngine::new(&model, wanted, isa).expect("this processor has it");
+    let run = || engine.run(&jobs, &|_| Ok(())).expect("nothing stops it");
+    let values = run();
+    let mut seconds: Vec<f64> = (0..REPEATS)
+        .map(|_| {
+            let start = cpu_seconds();
+            run();
+            cpu_seconds() - start
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    json!({
+        "net": Path::new(dump).file_stem().map(|name| name.to_string_lossy()),
+        "isa": isa.to_string(),
+        "batch": jobs.len(),
+        "cpu_s_median": seconds[REPEATS / 2],
+        "errors": errors(&tensors, &values),
+    })
 }
 
-/// The largest differences from the float64 outputs.
-fn differences(tensors: &SafeTensors<'_>, values: &[Values]) -> String {
+/// By output: its largest number, the largest error of the dumped 32-bit outputs, and ours.
+fn errors(tensors: &SafeTensors<'_>, values: &[Values]) -> Map<String, Value> {
     let tracks = || values.iter().flat_map(|v| &v.tracks).flatten().map(|&x| f64::from(x));
-    let scalars = || values.iter().flat_map(|v| &v.scalars).copied();
-    let mut text = vec![];
+    let scalars = values.iter().flat_map(|v| &v.scalars).copied();
+    let mut all = Map::new();
     for (name, found) in [
-        ("profile64", tracks().collect::<Vec<f64>>()),
-        ("output64", tracks().collect()),
-        ("counts64", scalars().collect()),
+        ("profile", tracks().collect::<Vec<f64>>()),
+        ("output", tracks().collect()),
+        ("counts", scalars.collect()),
     ] {
-        let Ok(expected) = tensors.tensor(name) else { continue };
-        let expected = expected.data().as_chunks::<8>().0.iter().map(|x| f64::from_le_bytes(*x));
-        let difference = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
-        text.push(format!("{name} within {:.1e}", difference.fold(0.0, f64::max)));
+        let (Ok(exact), Ok(single)) = (tensors.tensor(&format!("{name}64")), tensors.tensor(name))
+        else {
+            continue;
+        };
+        let exact: Vec<f64> =
+            exact.data().as_chunks::<8>().0.iter().map(|x| f64::from_le_bytes(*x)).collect();
+        let single = single.data().as_chunks::<4>().0.iter();
+        let single = single.map(|x| f64::from(f32::from_le_bytes(*x)));
+        let most = |numbers: &mut dyn Iterator<Item = f64>| {
+            numbers.zip(&exact).map(|(x, exact)| (x - exact).abs()).fold(0.0, f64::max)
+        };
+        let largest = exact.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+        let errors = [most(&mut single.take(found.len())), most(&mut found.iter().copied())];
+        all.insert(name.into(), json!([largest, errors[0], errors[1]]));
     }
-    text.join(", ")
+    all
 }
 
-/// User and system seconds of this process so far, or wall seconds where the system does not tell.
+/// Seconds that the threads of this process have run so far, or wall seconds where the system does
+/// not tell.
 fn cpu_seconds() -> f64 {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     let wall = START.get_or_init(Instant::now).elapsed().as_secs_f64();
-    // fields 14 and 15, in ticks of 10 ms, counted from behind the program's name
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or("").split_whitespace().skip(11).take(2);
-    let ticks: Vec<f64> = fields.filter_map(|field| field.parse().ok()).collect();
-    if ticks.len() == 2 { ticks.iter().sum::<f64>() / 100.0 } else { wall }
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return wall };
+    let nanoseconds = |thread: std::io::Result<std::fs::DirEntry>| -> Option<f64> {
+        let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse().ok()
+    };
+    threads.map(nanoseconds).sum::<Option<f64>>().map_or(wall, |sum| sum / 1e9)
 }
