@@ -17,7 +17,7 @@ IF_TORCH = features=; if [ "$(TORCH)" = 0 ]; then echo "without libtorch: TORCH=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo torch demo-torch test fmt fmt-check lint doc bench compare ci models figures \
-  install install-lite
+  install install-lite dist test-cluster
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -76,3 +76,11 @@ install: torch ## install the full build: PREFIX/bin, lib, completions, man page
 
 install-lite: ## install the CPU engine alone (no GPU, no libtorch) into cargo's bin folder
 	$(CARGO) install $(LOCKED) --path .
+
+dist: ## pack the default binary with licences, completions and checksums into dist/
+	$(CARGO) build $(LOCKED) --release
+	@packaging/dist.sh target/release/atrous dist
+
+test-cluster: ## shards on a Slurm of this machine, alone and through Snakemake; says why it skips
+	$(CARGO) build $(LOCKED)
+	@ATROUS=target/debug/atrous tests/cluster/slurm.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A Slurm of one node on this machine, for tests: `slurm.sh start FOLDER` and `slurm.sh stop FOLDER`.
-# All that it writes lies in FOLDER, and it listens on ports that Slurm does not use by itself.
+# Its commands are in FOLDER/bin. All that it writes lies in FOLDER, and it listens on ports that Slurm does not use by itself.
 # Needs root and Debian's packages slurm-wlm and munge. Ends with 77 where they cannot be had.
 set -euo pipefail
 action=$1 folder=$(realpath "$2")
@@ -29,14 +29,19 @@ start() {
   # munged trusts no folder that others can write to
   chown root: "$folder" "$folder/munge" && chmod 755 "$folder" "$folder/munge"
   head -c 1024 /dev/urandom >"$folder/munge/key" && chmod 600 "$folder/munge/key"
-  # no host's name, as some hold what Slurm does not take
+  # these find this Slurm also where a job has lost the variables of Slurm
+  mkdir -p "$folder/bin"
+  for name in srun sbatch squeue sinfo scancel scontrol; do
+    printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$conf" "$(command -v $name)" >"$folder/bin/$name"
+    chmod 755 "$folder/bin/$name"
+  done
   cat >"$conf" <<CONF
 ClusterName=atrous
 SlurmctldHost=$(hostname -s)(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$folder/munge/socket
+AuthInfo=socket=$folder/munge/socket,cred_expire=5
 StateSaveLocation=$folder/state
 SlurmdSpoolDir=$folder/spool
 SlurmctldPidFile=$folder/slurmctld.pid

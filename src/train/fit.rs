@@ -318,13 +318,7 @@ impl Loop<'_> {
 
 /// Puts the values `[output][position]` of a stretch, as its strand reads them, where they belong:
 /// of splice sites the first output is `none`, and each strand has rows of its own.
-fn place(
-    predicted: &mut Predicted,
-    range: Interval,
-    strand: Strand,
-    values: &[f32],
-    splice: bool,
-) {
+fn place(predicted: &mut Predicted, range: Interval, strand: Strand, values: &[f32], splice: bool) {
     let length = usize::try_from(range.len()).expect("a range fits memory");
     let start = usize::try_from(range.start - predicted.range.start).expect("inside the range");
     let rows: Vec<&[f32]> = values.chunks_exact(length).collect();

@@ -8,9 +8,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// A run that is slow enough to be caught in the middle: plain loops, one thread.
-const SLOW: [&str; 11] = [
-    "predict", "-m", MODEL, "-r", FLY, "--engine", "oracle", "--tile", "20000", "--threads", "1",
-];
+const SLOW: [&str; 11] =
+    ["predict", "-m", MODEL, "-r", FLY, "--engine", "oracle", "--tile", "20000", "--threads", "1"];
 
 fn start(arguments: &[&str], more: &[&str]) -> Child {
     let mut command = atrous(arguments);
@@ -59,7 +58,10 @@ fn a_shard_killed_at_random_moments_goes_on_to_the_same_bytes() {
     succeeds(&[&command[..], &[&table, "-o", &whole]].concat(), &[]);
     kill_and_go_on(&[&command[..], &[&part_table, "-o", &part]].concat(), Path::new(&part), 900);
     for name in ["bedGraph.gz", "bedGraph.gz.groups", "tsv"] {
-        assert!(bench.bytes(&format!("whole.{name}")) == bench.bytes(&format!("part.{name}")), "{name}");
+        assert!(
+            bench.bytes(&format!("whole.{name}")) == bench.bytes(&format!("part.{name}")),
+            "{name}"
+        );
     }
     let left: Vec<String> =
         bench.names().into_iter().filter(|n| n.contains(".part.") || n.ends_with("lock")).collect();
@@ -79,7 +81,8 @@ fn scores_killed_at_random_moments_go_on_to_the_same_text() {
     let command = [&command[..], &["--threads", "1", "--write-index", &input]].concat();
     for ending in ["vcf.gz", "bcf"] {
         let [whole, part] = ["whole", "part"].map(|run| bench.at(&format!("{run}.{ending}")));
-        let [list, part_list] = ["whole", "part"].map(|run| bench.at(&format!("{run}.{ending}.tsv")));
+        let [list, part_list] =
+            ["whole", "part"].map(|run| bench.at(&format!("{run}.{ending}.tsv")));
         succeeds(&[&command[..], &["--skipped", &list, "-o", &whole]].concat(), &[]);
         let killed = [&command[..], &["--skipped", &part_list, "-o", &part]].concat();
         // stopped after its first chunk for certain
@@ -134,7 +137,8 @@ fn a_signal_ends_a_long_piece_of_work_within_seconds() {
     let output = bench.at("x.bedGraph");
     // one tile: nothing is finished for a long time
     let command = ["predict", "-m", MODEL, "-r", FLY, "--engine", "oracle", "--threads", "1"];
-    let command = [&command[..], &["--tile", "100000000", "--track", "donor", "-o", &output]].concat();
+    let command =
+        [&command[..], &["--tile", "100000000", "--track", "donor", "-o", &output]].concat();
     let mut child = start(&command, &[]);
     while !exists(&bench.path("x.bedGraph.part.journal")) {
         assert!(child.try_wait().unwrap().is_none(), "ended too soon");

@@ -80,9 +80,9 @@ impl Bench {
 
     /// Merges the shards of [`Bench::run_both`] into `merged.NAME`.
     fn merge(&self, flags: &[(&str, &str)], of: u64) -> String {
-        let outputs = flags.iter().flat_map(|(flag, name)| {
-            [(*flag).to_owned(), self.at(&format!("merged.{name}"))]
-        });
+        let outputs = flags
+            .iter()
+            .flat_map(|(flag, name)| [(*flag).to_owned(), self.at(&format!("merged.{name}"))]);
         let shards = self.manifests(of, flags[0].1);
         succeeds(&["merge"], &shards.into_iter().chain(outputs).collect::<Vec<_>>())
     }
@@ -119,4 +119,27 @@ fn merge_fails(bench: &Bench, shards: &[String], output: &str, says: &[&str]) {
 
 fn exists(path: &Path) -> bool {
     path.try_exists().unwrap()
+}
+
+#[test]
+fn a_table_of_faults_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/reliability.md")).unwrap();
+    let files =
+        ["tests/cluster/crashes.rs", "tests/cluster/merges.rs", "tests/cluster/refusals.rs"];
+    let code: String = files
+        .iter()
+        .chain(&["src/job/lock.rs"])
+        .map(|file| fs::read_to_string(root.join(file)).unwrap())
+        .collect();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() >= 19, "{} rows", rows.len());
+    for row in rows {
+        let test = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        let names: Vec<&str> = test.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "{row}");
+        for name in names.into_iter().filter(|name| *name != "make test-cluster") {
+            assert!(code.contains(&format!("fn {name}()")), "no test {name}");
+        }
+    }
 }

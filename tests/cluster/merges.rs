@@ -32,7 +32,10 @@ fn bedgraph_parts_become_a_bigwig_and_bigwig_parts_a_bedgraph() {
     let merge = |from: &str, to: &str| {
         let output = ["-o".to_owned(), bench.at(&format!("merged.{to}"))];
         succeeds(&["merge"], &[bench.manifests(3, from), output.into()].concat());
-        assert!(bench.bytes(&format!("whole.{to}")) == bench.bytes(&format!("merged.{to}")), "{to}");
+        assert!(
+            bench.bytes(&format!("whole.{to}")) == bench.bytes(&format!("merged.{to}")),
+            "{to}"
+        );
     };
     merge("x.bedGraph.gz", "x.bw");
     merge("x.bw", "x.bedGraph.gz");
@@ -67,7 +70,8 @@ fn variants_of_shards_join_to_the_text_of_one_run_with_an_index() {
         bench.run_both(command, &flags, 4);
         bench.merge(&flags, 4);
         for name in [output.as_str(), "s.tsv"] {
-            let [whole, merged] = ["whole", "merged"].map(|run| bench.text(&format!("{run}.{name}")));
+            let [whole, merged] =
+                ["whole", "merged"].map(|run| bench.text(&format!("{run}.{name}")));
             assert!(!whole.is_empty() && whole == merged, "{name}");
         }
         let index = if ending == "bcf" { ".csi" } else { ".tbi" };
@@ -89,7 +93,9 @@ fn an_index_of_merged_variants_finds_what_that_of_one_run_finds() {
         Command::new("tabix").args([&file, "hg19_2_220462562_220481193:1-99999"]).output()
     };
     match query("merged") {
-        Ok(found) => assert!(found.status.success() && found.stdout == query("whole").unwrap().stdout),
+        Ok(found) => {
+            assert!(found.status.success() && found.stdout == query("whole").unwrap().stdout)
+        }
         Err(_) => eprintln!("skipped: no tabix on this machine"),
     }
 }
@@ -112,13 +118,15 @@ fn changes_of_shards_join_to_the_table_and_track_of_one_run() {
 fn thousand_contigs() -> String {
     let mut state = 1u64;
     let mut next = |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
     };
     let mut text = ">c0\nG\n".to_owned();
     for contig in 1..1000 {
-        let bases: String =
-            (0..=next(400)).map(|_| char::from(b"ACGT"[usize::try_from(next(4)).unwrap()])).collect();
+        let bases: String = (0..=next(400))
+            .map(|_| char::from(b"ACGT"[usize::try_from(next(4)).unwrap()]))
+            .collect();
         text += &format!(">c{contig}\n{bases}\n");
     }
     text
@@ -177,7 +185,7 @@ fn a_plan_names_the_shards_that_runs_then_do() {
     for number in 1..=4 {
         let part = bench.at(&format!("{number}.bedGraph"));
         let shard = format!("{number}/4");
-        let command = [&command[..8], &["-t", "1", "--shard", &shard, "-o", &part]].concat();
+        let command = [&command[..7], &["-t", "1", "--shard", &shard, "-o", &part]].concat();
         succeeds(&command, &[]);
         let manifest = bench.bytes(&format!("{number}.bedGraph.shard.json"));
         let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();

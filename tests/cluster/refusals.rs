@@ -38,7 +38,7 @@ fn foreign_shards_are_named_with_what_differs() {
     let foreign: [(&str, u64, &[&str], &str); 4] = [
         ("decimals", 3, &["--decimals", "2"], "its decimals differs"),
         ("region", 3, &["--region", "chrI:1-100000"], "its regions differs"),
-        ("strand", 3, &["--strand", "-"], "its strand differs"),
+        ("strand", 3, &["--strand", "-"], "its regions differs"),
         ("count", 4, &[], "4 shards"),
     ];
     for (name, of, more, says) in foreign {

@@ -155,8 +155,8 @@ pub fn annotate(
 ) -> Result<Report> {
     let text = Text::new(scorer.reading(), scorer.settings());
     request.check()?;
-    let settings = request.settings(reference, scorer, reader.path())?;
     let section = request.shard.map(|shard| section(reader, shard)).transpose()?;
+    let settings = request.settings(reference, scorer, reader.path())?;
     let (mut outputs, done) =
         Outputs::open(reader, reference.contigs(), &text, request, &settings)?;
     let (tracks, plots) = (request.delta_tracks.as_deref(), request.plots.as_deref());
