@@ -54,7 +54,7 @@ doc: ## API documentation, warnings are errors
 bench: ## measure the CPU engine
 	$(CARGO) bench $(LOCKED)
 
-compare: ## measure beside PyTorch (WORK=track, snv, nets, errors, start); PYTHON names one that has it
+compare: ## measure beside PyTorch (WORK=track, snv, mutagenesis, nets, errors, start); PYTHON names one that has it
 	$(CARGO) build $(LOCKED) --release
 	benches/compare.py --work $(or $(WORK),track) --shared "$(SHARED)" --python $(or $(PYTHON),python3)
 

@@ -3,6 +3,7 @@
 
   benches/compare.py --atrous target/release/atrous --python VENV/bin/python --shared ../shared
   benches/compare.py --work snv ...      variants instead of a track
+  benches/compare.py --work mutagenesis ...  every substitution of a window of two signal models
   benches/compare.py --work nets ...     three other networks, in windows
   benches/compare.py --work errors ...   rounding errors on published splice weights
   benches/compare.py --work start ...    start-up of atrous, and tiles of different lengths
@@ -248,16 +249,57 @@ def errors(a, folder):
     subprocess.run([a.python, script, "--atrous", a.atrous, "--shared", a.shared], check=True)
 
 
+def mutagenesis(a, folder):
+    """Every substitution of a window of 2,114 bases, one strand: the change of the log count."""
+    peer = os.path.join(a.shared, "bench/torch_bpnet.py")
+    nets = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nets.py")
+    mutants, peak, cases = 3 * (2114 - 20), {}, {}  # 20 of its bases are N
+    for net in ("bpnet64", "chrombpnet512"):
+        subprocess.run([a.python, peer, "--net", net, "--dump", folder, "--dump-n", "1"], check=True,
+                       capture_output=True)
+        base = os.path.join(folder, net)
+        subprocess.run([a.python, nets, base + ".safetensors"], check=True, capture_output=True)
+        with open(base + ".fa") as lines:
+            contig = lines.readline()[1:].split()[0]
+
+        def eager(*flags, net=net):
+            command = [a.python, peer, "--net", net, "--reps", "2", *flags]
+            return 1 / json.loads(cpu_seconds(command)[1])["sequences_per_cpu_s"]
+
+        def atrous(name, net=net, base=base, contig=contig):
+            summary = os.path.join(folder, "run.json")
+            spent, _ = cpu_seconds([a.atrous, "mutate", "-q", "-m", base + ".model.safetensors",
+                                    "-r", base + ".fa", "--region", f"{contig}:1-2,114", "-t", "1",
+                                    "--rc-average", "none", "-o", os.path.join(folder, "out.tsv"),
+                                    "--summary", summary])
+            with open(summary) as run:
+                peak[name] = round(json.load(run)["peak_memory_bytes"] / 1e6)
+            return spent / mutants
+
+        cases[f"{net}: PyTorch eager"] = eager
+        cases[f"{net}: PyTorch tuned"] = lambda eager=eager: eager("--tuned")
+        name = f"{net}: atrous mutate"
+        cases[name] = lambda name=name, atrous=atrous: atrous(name)
+    seconds = measure(cases, a.rounds, "all 6,282 substitutions of 2,114 bases, one strand, one thread")
+    median = {name: statistics.median(s) for name, s in seconds.items()}
+    print("| network and program | CPU ms per mutant | least to most | mutants per CPU s | peak MB | less CPU time than PyTorch eager |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, s in seconds.items():
+        rival = median[name.split(":")[0] + ": PyTorch eager"]
+        print(f"| {name} | {median[name] * 1e3:.2f} | {min(s) * 1e3:.2f} to {max(s) * 1e3:.2f} | "
+              f"{1 / median[name]:.1f} | {peak.get(name, '')} | {rival / median[name]:.1f}x |")
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--atrous", default="target/release/atrous")
     ap.add_argument("--python", default="python3", help="a Python that has torch, h5py, numpy and safetensors")
     ap.add_argument("--shared", default=os.environ.get("ATROUS_SHARED", "../shared"))
-    ap.add_argument("--work", choices=("track", "snv", "nets", "errors", "start"), default="track")
+    ap.add_argument("--work", choices=("track", "snv", "mutagenesis", "nets", "errors", "start"), default="track")
     ap.add_argument("--rounds", type=int, default=5)
     a = ap.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        {"track": track, "snv": snv, "nets": nets, "errors": errors, "start": start}[a.work](a, folder)
+        {"track": track, "snv": snv, "mutagenesis": mutagenesis, "nets": nets, "errors": errors, "start": start}[a.work](a, folder)
 
 
 if __name__ == "__main__":

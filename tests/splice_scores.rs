@@ -6,8 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
 use atrous::effect::{
-    DeltaScores, Mask, Outcome, Reading, Rules, Scorer, Scores, Settings, Skip, Text, UsageScores,
-    VariantOutcome,
+    DeltaScores, Mask, Outcome, Print, Reading, Rules, Scorer, Scores, Settings, Skip, Text,
+    UsageScores, VariantOutcome,
 };
 use atrous::engine::CpuEngine;
 use atrous::engine::cpu::Isa;

@@ -4,14 +4,17 @@ use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, ShardArgs, count, f
 use super::engine::EngineArgs;
 use super::plan::without_shard;
 use super::score::GeneArgs;
+use super::score::track::{TrackFlags, refuse};
 use anyhow::Result;
 use atrous::effect::mutate::{Report, Request, mutate, share};
+use atrous::effect::track::{self, Combine, Function, MutateRequest, StrandAverage, TrackReading};
 use atrous::effect::{Reading, Scorer, Settings};
 use atrous::genome::parse_region;
 use atrous::job::distinct::refuse_shared;
 use atrous::job::journal::Settings as Identity;
 use atrous::job::progress::rate;
 use atrous::job::shard::{Shard, Share};
+use atrous::job::summary::ModelUsed;
 use atrous::job::{OutputFile, Summary, signal};
 use atrous::model::Model;
 use atrous::track::Style;
@@ -23,9 +26,10 @@ use std::time::Instant;
 
 /// Score every substitution of a region, and every deletion of one base if wanted.
 ///
-/// Splice models give the scores of `atrous score`; of other models, or with --track, the largest
-/// change of each track and where it is. The importance of a base is the mean over its three
-/// substitutions of the largest score in magnitude.
+/// Splice models give the scores of `atrous score`; models of profiles and counts the change of
+/// --measure in the window around the middle of the region; other models, or splice models with
+/// --track, the largest change of each track and where it is. The importance of a base is the mean
+/// magnitude over its three substitutions.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct MutateArgs {
@@ -35,6 +39,8 @@ pub struct MutateArgs {
     reference: ReferenceArgs,
     #[command(flatten)]
     what: WhatArgs,
+    #[command(flatten)]
+    signals: SignalArgs,
     #[command(flatten)]
     genes: GeneArgs,
     #[command(flatten)]
@@ -63,9 +69,24 @@ struct WhatArgs {
     /// How tracks become scores: splice-delta or splice-usage; default: as the model file says.
     #[arg(long, value_name = "SCHEME", conflicts_with = "track")]
     scheme: Option<String>,
-    /// Measure the largest change of these tracks instead.
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    track: Vec<String>,
+}
+
+/// What is measured of models of signals.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Scores of signals")]
+struct SignalArgs {
+    /// What is measured: logcount, profile-summary (the sum of softmax times logits, these less
+    /// their mean), jsd (distance of the profile from that of the reference).
+    #[arg(long, value_name = "WHAT", default_value_t, value_parser = str::parse::<Function>)]
+    measure: Function,
+    /// Subtract the mean over the four bases.
+    #[arg(long)]
+    center: bool,
+    /// Write the base that is there alone.
+    #[arg(long, requires = "center")]
+    project: bool,
+    #[command(flatten)]
+    tracks: TrackFlags,
 }
 
 /// What is written.
@@ -95,6 +116,8 @@ Examples:
     --region chr1:69,000-69,200 -o changes.tsv --plot letters.svg
   atrous mutate -m model.safetensors -r hg38.fa.gz --region chr1:69,000-69,200 --track donor \\
     --strand - --deletions -o changes.tsv --importance importance.bedGraph.gz
+  atrous mutate -m chrombpnet.safetensors -r hg38.fa.gz --region chr1:69,000-69,200 --center \\
+    --without-bias -o changes.tsv --plot letters.svg
 
 Region strings and positions in the table are 1-based; bedGraph is 0-based half-open.";
 
@@ -106,6 +129,10 @@ pub fn run(args: &MutateArgs) -> Result<()> {
     signal::end_within_grace()?;
     args.refuse_shared_outputs()?;
     let (model, used) = args.model.read()?;
+    if model.window.is_some() {
+        return args.run_signals((model, used), threads, start);
+    }
+    refuse(args.signals.given(), "models without a window")?;
     let reading = args.reading(&model)?;
     let style = Style { rounding: Rounding::new(args.output.decimals)?, ..Style::default() };
     let summary = args.shard.summary(args.run.summary.as_deref());
@@ -168,6 +195,20 @@ pub fn run(args: &MutateArgs) -> Result<()> {
     Ok(())
 }
 
+impl SignalArgs {
+    /// The first flag that only models of signals know.
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--measure", self.measure != Function::default()),
+            ("--center", self.center),
+            ("--without-bias", self.tracks.without_bias),
+            ("--rc-average", self.tracks.rc_average != StrandAverage::default()),
+            ("--ensemble", self.tracks.ensemble != Combine::default()),
+        ];
+        flags.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
+}
+
 impl MutateArgs {
     /// Cores that are used.
     pub fn threads(&self) -> u64 {
@@ -182,15 +223,100 @@ impl MutateArgs {
         Ok(Shard::all(of).map(|shard| share(region, shard, reference.contigs())).collect())
     }
 
+    /// Mutates a window of a model of signals, and says what was done.
+    fn run_signals(
+        &self,
+        (model, used): (Model, Vec<ModelUsed>),
+        threads: usize,
+        start: Instant,
+    ) -> Result<()> {
+        let splicing = [
+            ("--annotation", self.genes.path().is_some()),
+            ("--deletions", self.what.deletions),
+            ("--shard", self.shard.shard.is_some()),
+            ("--resume", self.output.resume),
+            ("--scheme", self.what.scheme.as_deref().is_some_and(|scheme| scheme != "tracks")),
+        ];
+        let splicing = splicing.into_iter().find(|(_, given)| *given).map(|(name, _)| name);
+        refuse(splicing, "changes of signals")?;
+        let SignalArgs { measure, center, project, tracks: flags } = &self.signals;
+        let tracks = flags.tracks(&model, self.model.member.as_deref())?;
+        let reading = TrackReading::new(&model, &tracks, flags.rc_average)?;
+        if model.control_channels() > 0 {
+            tracing::info!("the control tracks of the model are read as zeros");
+        }
+        let style = Style { rounding: Rounding::new(self.output.decimals)?, ..Style::default() };
+        let summary = self.run.summary.as_deref().map(OutputFile::create).transpose()?;
+        let (mut reference, resolver) = self.reference.open()?;
+        let region = parse_region(&self.what.region, &resolver)?;
+        let engine = self.engine.build(&model, reading.wanted().clone())?;
+        let chosen = Chosen::new(model, used, tracks);
+        let tasks = reading.tasks().collect::<Vec<_>>().join(", ");
+        tracing::info!(
+            "{}: {measure} of {tasks}, {} on {}, {}",
+            chosen.model.name,
+            count(region.interval.len(), "base"),
+            engine.describe(),
+            count(threads as u64, "thread"),
+        );
+        let first = reading.tasks().next().unwrap_or_default();
+        let importance = match center {
+            true => "its difference from the mean of the four bases",
+            false => "mean magnitude over substitutions",
+        };
+        let subtitle = format!(
+            "{}: change of {measure} of {first}; importance: {importance}",
+            chosen.model.name
+        );
+        let request = MutateRequest {
+            region: region.interval,
+            function: *measure,
+            strands: flags.rc_average,
+            combine: flags.ensemble,
+            center: *center,
+            project: *project,
+            table: self.output.output.clone(),
+            importance: self.output.importance.clone(),
+            plot: self.output.plot.clone(),
+            style,
+            subtitle,
+        };
+        let progress = self.run.progress();
+        let report = track::mutate(&mut reference, &reading, engine.as_ref(), &request, &progress)?;
+        let mut settings = self.settings_used(&chosen);
+        settings.remove("distance");
+        settings.insert("measure".into(), measure.name().into());
+        settings.insert("rc_average".into(), flags.rc_average.name().into());
+        settings.insert("ensemble".into(), flags.ensemble.name().into());
+        let mut record = Summary {
+            sample: self.run.sample(Some(&self.output.output)),
+            settings,
+            models: chosen.used,
+            reference: Some(reference.describe()),
+            engine: engine.describe(),
+            threads,
+            bases: report.bases,
+            regions: 1,
+            outputs: report.outputs.clone(),
+            ..Summary::new()
+        };
+        record.measure(start);
+        say(&record, &report);
+        if let Some(file) = summary {
+            record.write(file)?;
+        }
+        Ok(())
+    }
+
     /// The scheme of the model, or the tracks that are asked for, or those of a model without one.
     fn reading(&self, model: &Model) -> Checked<Reading> {
         let member = self.model.member.as_deref();
         let named = self.what.scheme.as_deref();
-        if self.what.track.is_empty() && (named.is_some() || model.scheme.is_some()) {
+        if self.signals.tracks.track.is_empty() && (named.is_some() || model.scheme.is_some()) {
             let scheme = Reading::choose_scheme(model, named)?;
             return Reading::new(model, &scheme, member);
         }
-        let tracks = model.select_tracks(&self.what.track, member)?;
+        let tracks = model.select_tracks(&self.signals.tracks.track, member)?;
         Reading::without_scheme(model, &tracks)
     }
 

@@ -1,6 +1,7 @@
-//! `atrous score`: variants in, the same with splice scores out.
+//! `atrous score`: variants in, the same with scores out.
 
 mod command;
+pub(super) mod track;
 
 use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, ShardArgs, count, files_read};
 use super::engine::{EngineArgs, measured};
@@ -10,7 +11,7 @@ use atrous::effect::annotate::share::sections;
 use atrous::effect::annotate::{Report, Request, annotate};
 use atrous::effect::{Mask, Reading, RefMismatch, Rules, Scorer, Settings, Skip, Text};
 use atrous::genome::genes::{Choice, GeneOptions};
-use atrous::genome::variants::{OnBadRecord, VariantReader};
+use atrous::genome::variants::{OnBadRecord, Schema, VariantReader};
 use atrous::genome::{Genes, Resolver, Strand};
 use atrous::job::distinct::refuse_shared;
 use atrous::job::journal::Settings as Identity;
@@ -25,10 +26,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use track::{CompareFlags, TrackFlags};
 
-/// Score what variants do to splicing.
+/// Score what variants do to splicing, or to signals.
 ///
-/// Every record of the input is in the output; an allele without a score has a reason instead.
+/// Splice models give the scores of the published programs, by gene; models of profiles and counts
+/// (or any with --scheme tracks) compare counts and profiles before and after. Every record of the input is in the output; an allele without a score has a reason instead.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ScoreArgs {
@@ -42,6 +45,10 @@ pub struct ScoreArgs {
     genes: GeneArgs,
     #[command(flatten)]
     scores: ScoreFlags,
+    #[command(flatten)]
+    tracks: TrackFlags,
+    #[command(flatten)]
+    compare: CompareFlags,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -63,6 +70,11 @@ struct VariantArgs {
     /// A variant, such as chr1:69511:A:G, POS from 1; repeatable.
     #[arg(long, value_name = "CHROM:POS:REF:ALT", conflicts_with = "input")]
     variant: Vec<String>,
+    /// Read a table without a header, `-` for an allele without bases: chrombpnet (chr pos allele1
+    /// allele2 id), original (chr pos id allele1 allele2), plink (chr id . pos allele1 allele2),
+    /// plink2 (chr id pos allele1 allele2), bed (chr start end allele1 allele2 id). For signals.
+    #[arg(long, value_name = "NAME", requires = "input", value_parser = str::parse::<Schema>)]
+    schema: Option<Schema>,
     /// What a record does that cannot be read: `error` stops, `skip` leaves it out and counts it.
     #[arg(long, value_name = "WAY", default_value = "error", value_parser = str::parse::<OnBadRecord>)]
     on_bad_record: OnBadRecord,
@@ -123,7 +135,7 @@ impl fmt::Display for Strands {
 #[command(next_help_heading = "Scores")]
 struct ScoreFlags {
     /// How tracks become scores: splice-delta or splice-usage, with tracks of your own as in
-    /// splice-delta:ACCEPTOR,DONOR; default: as the model file says.
+    /// splice-delta:ACCEPTOR,DONOR, or tracks; default: as the model file says.
     #[arg(long, value_name = "SCHEME")]
     scheme: Option<String>,
     /// Bases on either side of POS that are looked at, up to 4999.
@@ -184,6 +196,8 @@ Examples:
   atrous score -m pangolin.safetensors -r hg38.fa.gz -a genes.gtf.gz in.vcf -o scores.tsv \\
     --distance 500 --mask none,all --skipped skipped.tsv
   atrous score -m spliceai.safetensors -r hg38.fa.gz -a genes.gtf.gz in.vcf -o - --plot pictures
+  atrous score -m fold0.safetensors -m fold1.safetensors -r hg38.fa.gz in.vcf -o effects.tsv \\
+    --without-bias --peaks peaks.narrowPeak --null 10
 
 POS is 1-based as in VCF. DP of the scores counts bases from POS, positive towards higher positions.";
 
@@ -195,6 +209,12 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
     signal::end_within_grace()?;
     args.refuse_shared_outputs()?;
     let (model, used) = args.model.read()?;
+    if track::scores_tracks(&model, args.scores.scheme.as_deref()) {
+        return args.run_tracks((model, used), threads, start);
+    }
+    let schema = args.variants.schema.map(|_| "--schema");
+    let given = args.tracks.given().or(args.compare.given()).or(schema);
+    track::refuse(given, "splice scores")?;
     let scheme = Reading::choose_scheme(&model, args.scores.scheme.as_deref())?;
     let reading = Reading::new(&model, &scheme, args.model.member.as_deref())?;
     let settings = args.settings().checked(&scheme, args.genes.annotation.is_some())?;
@@ -215,7 +235,10 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
         count(threads as u64, "thread"),
     );
     let hash = genes.as_ref().map(|genes| genes.sha256(&resolver));
-    let request = args.request(&chosen, &scorer, hash.as_deref());
+    let hashes: Vec<String> = chosen.used.iter().map(|file| file.sha256.clone()).collect();
+    let text = Text::new(scorer.reading(), scorer.settings());
+    let header = text.header(&hashes, hash.as_deref());
+    let request = args.request(header, &chosen, hash.as_deref());
     let progress = args.run.progress();
     let report = annotate(&mut reader, &mut reference, &scorer, &request, &progress)?;
 
@@ -266,10 +289,7 @@ impl ScoreArgs {
         }
     }
 
-    fn request(&self, chosen: &Chosen, scorer: &Scorer<'_>, genes: Option<&str>) -> Request {
-        let hashes: Vec<String> = chosen.used.iter().map(|file| file.sha256.clone()).collect();
-        let text = Text::new(scorer.reading(), scorer.settings());
-        let mut header = text.header(&hashes, genes);
+    fn request(&self, mut header: Vec<String>, chosen: &Chosen, genes: Option<&str>) -> Request {
         header.push(format!("##atrousVersion={}", env!("CARGO_PKG_VERSION")));
         header.push(format!("##atrousCommand={}", self.command()));
         Request {
@@ -315,6 +335,7 @@ impl ScoreArgs {
             .iter()
             .chain(&self.genes.annotation)
             .chain(&self.variants.input)
+            .chain(self.compare.inputs())
             .map(PathBuf::as_path)
             .collect();
         refuse_shared(&outputs, &inputs)
@@ -373,7 +394,12 @@ impl GeneArgs {
 impl VariantArgs {
     fn open(&self, resolver: &Resolver) -> Checked<VariantReader> {
         match &self.input {
-            Some(path) => VariantReader::open(path, resolver, self.on_bad_record),
+            Some(path) => match self.schema {
+                Some(schema) => {
+                    VariantReader::open_table(path, resolver, self.on_bad_record, schema)
+                }
+                None => VariantReader::open(path, resolver, self.on_bad_record),
+            },
             None => VariantReader::of_list(&self.variant, resolver),
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! One set of files for each ALT and gene, called `CONTIG_POS_REF_ALT_GENE`.
 
+use super::annotate::Scoring;
 use super::outcome::{Window, WindowTrack, symbol};
-use super::score::Scorer;
 use super::signed;
 use crate::error::{Error, Result};
 use crate::genome::{Contigs, Reference, Strand, Variant};
@@ -47,10 +47,10 @@ impl Exhibits {
     /// per ALT and gene.
     ///
     /// # Errors
-    /// As [`Scorer::windows`], and any failure to write.
+    /// As [`Scoring::windows`], and any failure to write.
     pub fn add(
         &mut self,
-        scorer: &Scorer<'_>,
+        scorer: &dyn Scoring<'_>,
         reference: &mut Reference,
         variant: &Variant,
     ) -> Result<Vec<Written>> {
@@ -63,7 +63,7 @@ impl Exhibits {
             }
             if let Some(folder) = &self.plots {
                 let path = folder.join(format!("{name}.svg"));
-                let picture = plot(variant, &window, contigs, scorer.settings().distance);
+                let picture = plot(variant, &window, contigs, &scorer.describe_window());
                 let mut file = OutputFile::create(&path)?;
                 file.write_all(picture.as_bytes()).map_err(|e| file.error(e))?;
                 file.commit()?;
@@ -148,14 +148,14 @@ fn write_tracks(
 }
 
 /// The picture of one ALT and gene.
-fn plot(variant: &Variant, window: &Window<'_>, contigs: &Contigs, distance: usize) -> String {
+fn plot(variant: &Variant, window: &Window<'_>, contigs: &Contigs, what: &str) -> String {
     let alt = short(&variant.alternates[window.allele]);
     let title = format!("{}:{} {} > {alt}", variant.chrom, variant.pos, short(&variant.reference));
     let strand = window.strand.symbol();
     let gene = symbol(window.gene);
     let subtitle = match window.gene {
-        Some(_) => format!("{gene} ({strand}), {distance} bases on either side"),
-        None => format!("strand {strand}, {distance} bases on either side"),
+        Some(_) => format!("{gene} ({strand}), {what}"),
+        None => format!("strand {strand}, {what}"),
     };
     let closed = |&(start, end): &(u64, u64)| (start.cast_signed() + 1, end.cast_signed());
     let first = variant.pos.cast_signed();

@@ -20,6 +20,7 @@ mod score;
 mod settings;
 mod stretches;
 pub mod text;
+pub mod track;
 mod usage;
 
 pub use crate::model::Scheme;
@@ -32,7 +33,7 @@ pub use reading::Reading;
 pub use reason::{Skip, Warning};
 pub use score::Scorer;
 pub use settings::{MAX_DISTANCE, Mask, RefMismatch, Rules, Settings};
-pub use text::Text;
+pub use text::{Print, Text};
 
 #[cfg(test)]
 mod tests;

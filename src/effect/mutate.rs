@@ -26,7 +26,7 @@ use table::Table;
 const CHUNK: u64 = 256;
 /// Longest region of a picture, in bases: beyond, a letter is thinner than three pixels.
 pub const MAX_PLOT: u64 = 1000;
-const BASES: [u8; 4] = *b"ACGT";
+pub(super) const BASES: [u8; 4] = *b"ACGT";
 
 /// What is mutated, and what is written.
 #[derive(Debug, Clone)]
@@ -121,7 +121,7 @@ impl Request {
 
 /// Effects at one base: that of each substitution by A, C, G, T, and of its deletion. None where
 /// there is no score, as at the base itself.
-type Effects = [Option<f32>; 5];
+pub(super) type Effects = [Option<f32>; 5];
 
 /// Scores every change of the region and writes the outputs, which appear when all are complete.
 ///
@@ -191,7 +191,12 @@ pub fn mutate(
     }
     let mut files: Vec<OutputFile> = finished.into_iter().flat_map(|output| output.files).collect();
     if let (Some(mut file), Some(path), Some(drawn)) = (plot, &request.plot, drawn) {
-        let picture = drawn.picture(request, contigs.name(region.contig));
+        let picture = drawn.picture(
+            region,
+            &request.subtitle,
+            contigs.name(region.contig),
+            request.deletions,
+        );
         file.write_all(picture.as_bytes()).map_err(|e| file.error(e))?;
         report.outputs.push(Written { path: path.clone(), records: 1 });
         files.push(file);
@@ -327,13 +332,13 @@ fn strongest(outcome: &VariantOutcome<'_>) -> impl Iterator<Item = Option<f32>> 
 }
 
 /// The mean over the substitutions that have a score.
-fn mean_magnitude(effects: &Effects) -> Option<f32> {
+pub(super) fn mean_magnitude(effects: &Effects) -> Option<f32> {
     let sizes: Vec<f32> = effects[..4].iter().flatten().map(|effect| effect.abs()).collect();
     (!sizes.is_empty()).then(|| sizes.iter().sum::<f32>() / sizes.len() as f32)
 }
 
 /// Stretches of bases that have a value, with the index of the first.
-fn runs(values: &[Option<f32>]) -> Vec<(usize, Vec<f32>)> {
+pub(super) fn runs(values: &[Option<f32>]) -> Vec<(usize, Vec<f32>)> {
     let mut runs: Vec<(usize, Vec<f32>)> = Vec::new();
     for (index, value) in values.iter().enumerate() {
         let Some(value) = *value else { continue };
@@ -361,23 +366,34 @@ impl Report {
 
 /// What the picture shows.
 #[derive(Default)]
-struct Drawn {
+pub(super) struct Drawn {
     letters: Vec<u8>,
     effects: Vec<Effects>,
     importance: Vec<Option<f32>>,
 }
 
 impl Drawn {
-    fn add(&mut self, letters: Vec<u8>, effects: Vec<Effects>, importance: Vec<Option<f32>>) {
+    pub(super) fn add(
+        &mut self,
+        letters: Vec<u8>,
+        effects: Vec<Effects>,
+        importance: Vec<Option<f32>>,
+    ) {
         self.letters.extend(letters);
         self.effects.extend(effects);
         self.importance.extend(importance);
     }
 
-    fn picture(&self, request: &Request, contig: &str) -> String {
-        let Interval { start, end, .. } = request.region;
+    pub(super) fn picture(
+        &self,
+        region: Interval,
+        subtitle: &str,
+        contig: &str,
+        deletions: bool,
+    ) -> String {
+        let Interval { start, end, .. } = region;
         let names = ["A", "C", "G", "T", "del"];
-        let shown = if request.deletions { 5 } else { 4 };
+        let shown = if deletions { 5 } else { 4 };
         let rows: Vec<(String, Vec<Option<f32>>)> = (0..shown)
             .map(|place| {
                 let effects = self.effects.iter().map(|effects| effects[place]).collect();
@@ -386,7 +402,7 @@ impl Drawn {
             .collect();
         draw(&Letters {
             title: &format!("{contig}:{}-{end}", start + 1),
-            subtitle: &request.subtitle,
+            subtitle,
             contig,
             first: start + 1,
             letters: &self.letters,

@@ -1,6 +1,7 @@
 //! What became of a variant.
 
 use super::reason::{Skip, Warning};
+use super::track::{Column, TrackEffect};
 use crate::genome::genes::Gene;
 use crate::genome::{ContigId, Strand};
 
@@ -74,6 +75,8 @@ pub enum Scores {
     Usage(UsageScores),
     /// Of tracks without a scheme, one per track.
     Tracks(Vec<TrackScore>),
+    /// Of one task of a model of signals.
+    Effect(Box<TrackEffect>),
 }
 
 impl Scores {
@@ -83,6 +86,12 @@ impl Scores {
             Self::Delta(DeltaScores { score: [ag, al, dg, dl], .. }) => vec![*ag, -al, *dg, -dl],
             Self::Usage(scores) => vec![scores.gain, scores.loss],
             Self::Tracks(tracks) => tracks.iter().map(|track| track.difference).collect(),
+            // the change of the count, or where there is none the largest at a position
+            Self::Effect(effect) => {
+                let value = |column| effect.values.get(column);
+                let value = value(Column::Logfc).or_else(|| value(Column::MaxAbsDiff));
+                vec![value.unwrap_or(0.0) as f32]
+            }
         };
         let first = |best: f32, next: f32| if next.abs() > best.abs() { next } else { best };
         signed.into_iter().fold(0.0, first)

@@ -66,8 +66,8 @@ impl Reading {
                 Err(Error::usage("the model file does not say how its tracks score variants")
                     .found(format!("model {:?}", model.name))
                     .remedy(
-                        "import the weights again, or name a scheme: --scheme splice-delta or \
-                         splice-usage",
+                        "import the weights again, or name a scheme: --scheme splice-delta, \
+                         splice-usage or tracks",
                     ))
             }
         }

@@ -85,6 +85,29 @@ const PANGOLIN: &[Test] = &[
     alt_too_long,
 ];
 
+/// Track effects (track-effects.md B1): those of B2 without genes; an allele may have no letter.
+const TRACKS: &[Test] = &[
+    no_alt_at_all,
+    contig,
+    out_of_contig,
+    mismatch,
+    some_ref_letters,
+    some_alt_kind,
+    no_change,
+    ref_too_long,
+    alt_too_long,
+];
+
+/// Why an ALT has no effect on tracks, if it has none.
+pub(super) fn judge_for_tracks<'a>(
+    site: &Site<'_, 'a>,
+    alt: &str,
+    index: usize,
+) -> Option<Skipped<'a>> {
+    let case = Case { site, alt, index };
+    TRACKS.iter().find_map(|test| test(&case))
+}
+
 /// Why an ALT has no score, if it has none.
 pub(super) fn judge<'a>(site: &Site<'_, 'a>, alt: &str, index: usize) -> Option<Skipped<'a>> {
     let tests = match site.settings.rules {
@@ -138,6 +161,18 @@ impl Case<'_, '_, '_> {
 
 fn no_alt<'a>(case: &Case<'_, '_, 'a>) -> Option<Skipped<'a>> {
     (Kind::of(case.alt) == Kind::Missing).then(|| skip(Skip::NoAlt, ""))?
+}
+
+fn no_alt_at_all<'a>(case: &Case<'_, '_, 'a>) -> Option<Skipped<'a>> {
+    if case.alt.is_empty() { None } else { no_alt(case) }
+}
+
+fn some_ref_letters<'a>(case: &Case<'_, '_, 'a>) -> Option<Skipped<'a>> {
+    if case.site.variant.reference.is_empty() { None } else { ref_letters(case) }
+}
+
+fn some_alt_kind<'a>(case: &Case<'_, '_, 'a>) -> Option<Skipped<'a>> {
+    if case.alt.is_empty() { None } else { alt_kind(case) }
 }
 
 fn contig<'a>(case: &Case<'_, '_, 'a>) -> Option<Skipped<'a>> {

@@ -173,7 +173,7 @@ impl<'a> Scorer<'a> {
         for (allele, alt) in alternates.iter().enumerate() {
             let (outcome, warnings) = match rules::judge(&site, alt, allele) {
                 Some(skipped) => {
-                    self.refuse_mismatch(variant, &skipped)?;
+                    refuse_mismatch(&self.settings, variant, &skipped)?;
                     (Outcome::Skipped(skipped), Vec::new())
                 }
                 None => {
@@ -217,20 +217,6 @@ impl<'a> Scorer<'a> {
     /// Whether bases outside the gene are read as N (A1) or as they are (A3).
     fn masks_sequence(&self) -> bool {
         matches!(self.reading.scheme(), Some(Scheme::SpliceDelta { .. }))
-    }
-
-    fn refuse_mismatch(&self, variant: &Variant, skipped: &Skipped<'_>) -> Result<()> {
-        if skipped.reason != Skip::RefMismatch || self.settings.ref_mismatch != RefMismatch::Error {
-            return Ok(());
-        }
-        let what = format!("{}:{}: {}", variant.chrom, variant.pos, skipped.detail);
-        Err(at_line(
-            variant,
-            Error::new(what).remedy(
-                "use the reference that the variants were called on, or choose --ref-mismatch \
-                 skip or use-vcf",
-            ),
-        ))
     }
 
     /// What is computed for an allele, but for strand and gene.
@@ -355,8 +341,31 @@ fn mean(mut lists: impl ExactSizeIterator<Item = Vec<f32>>) -> Vec<f32> {
     sum
 }
 
+/// Stops where REF differs from the reference and that is to end the run.
+pub(super) fn refuse_mismatch(
+    settings: &Settings,
+    variant: &Variant,
+    skipped: &Skipped<'_>,
+) -> Result<()> {
+    if skipped.reason != Skip::RefMismatch || settings.ref_mismatch != RefMismatch::Error {
+        return Ok(());
+    }
+    let what = format!("{}:{}: {}", variant.chrom, variant.pos, skipped.detail);
+    Err(at_line(
+        variant,
+        Error::new(what).remedy(
+            "use the reference that the variants were called on, or choose --ref-mismatch skip or \
+             use-vcf",
+        ),
+    ))
+}
+
 /// What the reference has in place of REF, in capitals.
-fn bases(reference: &mut Reference, variant: &Variant, length: Option<u64>) -> Result<Vec<u8>> {
+pub(super) fn bases(
+    reference: &mut Reference,
+    variant: &Variant,
+    length: Option<u64>,
+) -> Result<Vec<u8>> {
     let place = variant.contig.zip(variant.start()).zip(length);
     let Some(((contig, start), length)) = place.filter(|((_, start), l)| start < l) else {
         return Ok(Vec::new());
@@ -384,6 +393,6 @@ fn check_finite(pair: &Pair, variant: &Variant) -> Result<()> {
 }
 
 /// The failure with the line of the record, where it came from a file.
-fn at_line(variant: &Variant, error: Error) -> Error {
+pub(super) fn at_line(variant: &Variant, error: Error) -> Error {
     if variant.line > 0 { error.line(variant.line) } else { error }
 }

@@ -113,6 +113,8 @@ macro_rules! named {
     };
 }
 
+pub(super) use named;
+
 named!(Rules, "rules", [Atrous, SpliceAi, OpenSpliceAi, Pangolin]);
 named!(Mask, "masks", [None, Nearest, All]);
 named!(RefMismatch, "policies", [Skip, Error, UseVcf]);

@@ -22,7 +22,29 @@ const USAGE_FORMAT: &str = "gene|pos:score_change|pos:score_change|warnings";
 /// Ours says which ALT an entry belongs to, behind what others read.
 const USAGE_FORMAT_ALLELE: &str = "gene|pos:score_change|pos:score_change|warnings|ALLELE";
 
-/// Turns outcomes into text, by the rules of the settings.
+/// How outcomes are written.
+pub trait Print {
+    /// Every INFO key that may be written.
+    fn keys(&self) -> Vec<&str>;
+
+    /// What a record gains, as INFO keys and values in the order of [`Print::keys`]. Nothing where
+    /// the record stays as it is.
+    fn fields(&self, outcome: &VariantOutcome<'_>) -> Vec<(&str, String)>;
+
+    /// Names of the columns that tell the scores of one allele apart.
+    fn places(&self) -> Vec<&'static str>;
+
+    /// Names of the columns that [`Print::cells`] fills.
+    fn columns(&self) -> Vec<String>;
+
+    /// What tells a score of an allele from the others, by [`Print::places`].
+    fn place(&self, score: &GeneScore<'_>) -> Vec<String>;
+
+    /// The scores of an allele in full precision.
+    fn cells(&self, score: &GeneScore<'_>) -> Vec<String>;
+}
+
+/// Turns outcomes of splice scoring into text, by the rules of the settings.
 #[derive(Debug, Clone)]
 pub struct Text {
     /// One INFO key per mask.
@@ -55,39 +77,6 @@ impl Text {
             flank: reading.reach().left.max(reading.reach().right),
             masks,
         }
-    }
-
-    /// Every INFO key that may be written: one per mask, then, under our own rules, [`SKIP_KEY`]
-    /// and [`WARNING_KEY`].
-    pub fn keys(&self) -> Vec<&str> {
-        let own = (self.rules == Rules::Atrous).then_some([SKIP_KEY, WARNING_KEY]);
-        self.keys.iter().map(String::as_str).chain(own.into_iter().flatten()).collect()
-    }
-
-    /// What a record gains, as INFO keys and values in the order of [`Text::keys`]. Nothing where a
-    /// published program would leave the record as it is.
-    pub fn fields(&self, outcome: &VariantOutcome<'_>) -> Vec<(&str, String)> {
-        let mut fields = Vec::new();
-        for (index, key) in self.keys.iter().enumerate() {
-            let entries: Vec<String> =
-                outcome.alleles.iter().flat_map(|allele| self.entries(allele, index)).collect();
-            if !entries.is_empty() {
-                fields.push((key.as_str(), entries.join(",")));
-            }
-        }
-        if self.rules == Rules::Atrous {
-            let skips = outcome.alleles.iter().map(|allele| match &allele.outcome {
-                Outcome::Skipped(skipped) => skipped.reason.code().to_string(),
-                Outcome::Scored(_) => ".".to_string(),
-            });
-            let warnings = outcome.alleles.iter().map(|allele| match &allele.warnings[..] {
-                [] => ".".to_string(),
-                all => all.iter().map(ToString::to_string).collect::<Vec<_>>().join("&"),
-            });
-            fields.extend(per_allele(SKIP_KEY, skips));
-            fields.extend(per_allele(WARNING_KEY, warnings));
-        }
-        fields
     }
 
     /// The header lines of all keys, and one that names what decides the scores: the models' hashes
@@ -144,7 +133,7 @@ impl Text {
                     Scores::Delta(scores) => Some(self.delta_entry(alt, gene, scores)),
                     Scores::Usage(scores) => Some(self.usage_entry(alt, gene, scores, mask)),
                     // Only tables have room for any number of tracks.
-                    Scores::Tracks(_) => None,
+                    Scores::Tracks(_) | Scores::Effect(_) => None,
                 })
                 .collect(),
             Outcome::Skipped(skipped) => skipped
@@ -204,9 +193,40 @@ impl Text {
             _ => text,
         }
     }
+}
 
-    /// Names of the columns that [`Text::cells`] fills: scores and positions under each mask.
-    pub fn columns(&self) -> Vec<String> {
+impl Print for Text {
+    /// One per mask, then, under our own rules, [`SKIP_KEY`] and [`WARNING_KEY`].
+    fn keys(&self) -> Vec<&str> {
+        let own = (self.rules == Rules::Atrous).then_some([SKIP_KEY, WARNING_KEY]);
+        self.keys.iter().map(String::as_str).chain(own.into_iter().flatten()).collect()
+    }
+
+    fn fields(&self, outcome: &VariantOutcome<'_>) -> Vec<(&str, String)> {
+        let mut fields = Vec::new();
+        for (index, key) in self.keys.iter().enumerate() {
+            let entries: Vec<String> =
+                outcome.alleles.iter().flat_map(|allele| self.entries(allele, index)).collect();
+            if !entries.is_empty() {
+                fields.push((key.as_str(), entries.join(",")));
+            }
+        }
+        if self.rules == Rules::Atrous {
+            fields.extend(skips_and_warnings(outcome));
+        }
+        fields
+    }
+
+    fn places(&self) -> Vec<&'static str> {
+        vec!["gene", "strand"]
+    }
+
+    fn place(&self, score: &GeneScore<'_>) -> Vec<String> {
+        vec![score.symbol().to_owned(), score.strand.symbol().to_string()]
+    }
+
+    /// Scores and positions under each mask.
+    fn columns(&self) -> Vec<String> {
         let names: Vec<String> = if !self.tracks.is_empty() {
             let named = |track: &String| [format!("{track}_delta"), format!("{track}_pos")];
             self.tracks.iter().flat_map(named).collect()
@@ -226,8 +246,7 @@ impl Text {
         self.masks.iter().flat_map(of_mask).collect()
     }
 
-    /// The scores of an allele and gene in full precision.
-    pub fn cells(&self, gene: &GeneScore<'_>) -> Vec<String> {
+    fn cells(&self, gene: &GeneScore<'_>) -> Vec<String> {
         let exact = |score: f32| shortened_zero(score).to_string();
         let mut cells = Vec::new();
         for scores in &gene.scores {
@@ -245,10 +264,25 @@ impl Text {
                 Scores::Tracks(tracks) => cells.extend(
                     tracks.iter().flat_map(|t| [exact(t.difference), t.position.to_string()]),
                 ),
+                Scores::Effect(_) => {}
             }
         }
         cells
     }
+}
+
+/// The reasons and warnings of all ALTs, where there are any.
+pub(super) fn skips_and_warnings(outcome: &VariantOutcome<'_>) -> Vec<(&'static str, String)> {
+    let skips = outcome.alleles.iter().map(|allele| match &allele.outcome {
+        Outcome::Skipped(skipped) => skipped.reason.code().to_string(),
+        Outcome::Scored(_) => ".".to_string(),
+    });
+    let warnings = outcome.alleles.iter().map(|allele| match &allele.warnings[..] {
+        [] => ".".to_string(),
+        all => all.iter().map(ToString::to_string).collect::<Vec<_>>().join("&"),
+    });
+    let fields = [per_allele(SKIP_KEY, skips), per_allele(WARNING_KEY, warnings)];
+    fields.into_iter().flatten().collect()
 }
 
 /// The key of one mask: the unmasked scores, or those of the only mask, keep the plain one.
@@ -263,7 +297,10 @@ fn key(base: &str, masks: &[Mask], index: usize, mask: Mask) -> String {
 }
 
 /// A field with one value per ALT, if any of them says something.
-fn per_allele(key: &str, values: impl Iterator<Item = String>) -> Option<(&str, String)> {
+fn per_allele(
+    key: &'static str,
+    values: impl Iterator<Item = String>,
+) -> Option<(&'static str, String)> {
     let values: Vec<String> = values.collect();
     values.iter().any(|value| value != ".").then(|| (key, values.join(",")))
 }

@@ -17,7 +17,7 @@ pub struct Letters<'a> {
     pub first: u64,
     /// The letters.
     pub letters: &'a [u8],
-    /// How much each matters; none where it was not measured.
+    /// How much each matters, upwards or downwards; none where it was not measured.
     pub importance: &'a [Option<f32>],
     /// Rows of the map: a name, and the signed effect at each letter.
     pub rows: &'a [(String, Vec<Option<f32>>)],
@@ -71,13 +71,19 @@ pub fn draw(of: &Letters<'_>) -> String {
 fn draw_letters(svg: &mut Svg, plot: Frame, pitch: f64, of: &Letters<'_>) {
     let most = of.importance.iter().flatten().copied().fold(0.0, f32::max);
     let top = if most > 0.0 { f64::from(most) } else { 1.0 };
-    let up = Axis { scale: Scale::Linear, values: (0.0, top), pixels: (plot.bottom(), plot.y) };
+    let least = of.importance.iter().flatten().copied().fold(0.0, f32::min);
+    let low = f64::from(least);
+    let top = if most == 0.0 && low < 0.0 { -low * 0.1 } else { top };
+    let up = Axis { scale: Scale::Linear, values: (low, top), pixels: (plot.bottom(), plot.y) };
+    let base = up.at(0.0);
     up.draw_left(svg, plot, "importance", number);
     for (index, (letter, importance)) in of.letters.iter().zip(of.importance).enumerate() {
         let x = plot.x + pitch * index as f64;
         let Some(importance) = importance else { continue };
-        let y = up.at(f64::from(*importance));
-        let (width, height) = (pitch * FILLED, plot.bottom() - y);
+        // what is negative hangs below
+        let end = up.at(f64::from(*importance));
+        let (y, height) = (end.min(base), (base - end).abs());
+        let width = pitch * FILLED;
         match pitch < LEGIBLE {
             true => svg.rectangle((x, y), width, height, colour(*letter)),
             false => svg.letter((x, y), width, height, colour(*letter), *letter),

@@ -66,7 +66,7 @@ mod tests {
     fn numbers_have_the_moments_of_their_distribution() {
         let mut random = Random::of(&[7]);
         let n = 100_000i32;
-        let (mut mean, mut square, mut shares) = (0.0, 0.0, [0; 3]);
+        let (mut mean, mut square, mut shares) = (0.0, 0.0, [0_i32; 3]);
         for _ in 0..n {
             let x = random.normal();
             mean += x / f64::from(n);

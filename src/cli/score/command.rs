@@ -2,6 +2,7 @@
 //! that only says how it was computed, so that the same scores come with the same header.
 
 use super::ScoreArgs;
+use super::track::{CompareFlags, TrackFlags};
 use std::path::Path;
 
 impl ScoreArgs {
@@ -34,14 +35,52 @@ impl ScoreArgs {
         words.flag("--mask-tss", self.scores.mask_tss);
         words.value("--rules", &self.scores.rules);
         words.optional("--decimals", self.scores.decimals.as_ref());
+        words.optional("--schema", self.variants.schema.as_ref());
         words.value("--ref-mismatch", &self.variants.ref_mismatch);
         words.value("--max-alt", &self.variants.max_alt);
+        self.tracks.command(&mut words);
+        self.compare.command(&mut words);
         words.flag("--overwrite-info", self.output.overwrite_info);
         for variant in &self.variants.variant {
             words.value("--variant", variant);
         }
         words.0.extend(self.variants.input.iter().map(|path| path.display().to_string()));
         words.line()
+    }
+}
+
+impl TrackFlags {
+    /// Those that are given.
+    fn command(&self, words: &mut Words) {
+        if !self.track.is_empty() {
+            words.value("--track", &self.track.join(","));
+        }
+        words.flag("--without-bias", self.without_bias);
+        words.unless("--rc-average", self.rc_average);
+        words.unless("--ensemble", self.ensemble);
+    }
+}
+
+impl CompareFlags {
+    /// Those that are given.
+    fn command(&self, words: &mut Words) {
+        words.unless("--indel", self.indel);
+        words.unless("--window-rule", self.window_rule);
+        words.unless("--pseudocount", self.pseudocount);
+        words.flag("--basenji-scores", self.basenji_scores);
+        for (name, path) in [
+            ("--features", &self.features),
+            ("--background-counts", &self.background_counts),
+            ("--peaks", &self.peaks),
+        ] {
+            if let Some(path) = path {
+                words.path(name, path);
+            }
+        }
+        if let Some(null) = &self.null {
+            words.value("--null", null);
+            words.value("--seed", &self.seed);
+        }
     }
 }
 
@@ -62,6 +101,13 @@ impl Words {
     fn optional(&mut self, name: &str, value: Option<&impl ToString>) {
         if let Some(value) = value {
             self.value(name, value);
+        }
+    }
+
+    /// What is not its default.
+    fn unless<T: ToString + Default + PartialEq>(&mut self, name: &str, value: T) {
+        if value != T::default() {
+            self.value(name, &value);
         }
     }
 

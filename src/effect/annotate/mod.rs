@@ -6,12 +6,11 @@
 
 mod outputs;
 mod rows;
+mod scoring;
 pub mod share;
 mod strongest;
 
 use super::exhibits::Exhibits;
-use super::score::Scorer;
-use super::text::Text;
 use super::{AlleleOutcome, Outcome, Skip, VariantOutcome, Warning};
 use crate::error::{Error, Result};
 use crate::genome::variants::{BadRecord, Record, VariantReader};
@@ -25,6 +24,7 @@ use crate::job::{OutputFile, Progress, digest, signal};
 use crate::track::Style;
 use crate::track::variants::VariantFormat;
 use outputs::Outputs;
+pub use scoring::{Scoring, null};
 use share::section;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -116,7 +116,7 @@ impl Request {
     fn settings(
         &self,
         reference: &Reference,
-        scorer: &Scorer<'_>,
+        scorer: &dyn Scoring<'_>,
         input: &Path,
     ) -> Result<Settings> {
         let mut settings = self.identity.clone();
@@ -143,22 +143,22 @@ impl Request {
 /// appear under their names when all are complete.
 ///
 /// # Errors
-/// A bad record (unless the reader leaves them out), any failure of [`Scorer::score`], of reading
+/// A bad record (unless the reader leaves them out), any failure of [`Scoring::score`], of reading
 /// or of writing; an INFO key that is there already; no record at all; contigs none of which are in
 /// the reference or in the annotation.
 pub fn annotate(
     reader: &mut VariantReader,
     reference: &mut Reference,
-    scorer: &Scorer<'_>,
+    scorer: &dyn Scoring<'_>,
     request: &Request,
     progress: &Progress,
 ) -> Result<Report> {
-    let text = Text::new(scorer.reading(), scorer.settings());
+    let text = scorer.print();
     request.check()?;
     let section = request.shard.map(|shard| section(reader, shard)).transpose()?;
     let settings = request.settings(reference, scorer, reader.path())?;
     let (mut outputs, done) =
-        Outputs::open(reader, reference.contigs(), &text, request, &settings)?;
+        Outputs::open(reader, reference.contigs(), text.as_ref(), request, &settings)?;
     let (tracks, plots) = (request.delta_tracks.as_deref(), request.plots.as_deref());
     let mut exhibits = Exhibits::open(tracks, plots, request.style.clone())?;
     let shown = if tracks.or(plots).is_some() { request.strongest } else { 0 };
@@ -216,7 +216,7 @@ pub fn annotate(
 fn chunk(
     reader: &mut VariantReader,
     reference: &mut Reference,
-    scorer: &Scorer<'_>,
+    scorer: &dyn Scoring<'_>,
     report: &mut Report,
     strongest: &mut Strongest,
     outputs: &mut Outputs<'_>,
@@ -301,7 +301,11 @@ impl Report {
 }
 
 /// Files that have no contig in common are a mistake, not a result (splice-scoring.md B2).
-fn refuse_strangers(report: &Report, reader: &VariantReader, scorer: &Scorer<'_>) -> Result<()> {
+fn refuse_strangers(
+    report: &Report,
+    reader: &VariantReader,
+    scorer: &dyn Scoring<'_>,
+) -> Result<()> {
     let mut names: Vec<&str> = reader.names().seen().map(|(name, _)| name).collect();
     names.sort_unstable();
     let resolver: &Resolver = reader.names().resolver();

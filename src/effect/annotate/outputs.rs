@@ -2,7 +2,7 @@
 
 use super::rows::Rows;
 use super::{BAD_RECORD, Report, Request, format_of};
-use crate::effect::text::Text;
+use crate::effect::text::Print;
 use crate::effect::{Outcome, Skip, VariantOutcome, Warning};
 use crate::error::{Error, Result};
 use crate::genome::Contigs;
@@ -27,7 +27,7 @@ pub(super) struct Outputs<'a> {
     lock: Option<Lock>,
     /// None where the output is no regular file.
     journal: Option<Journal>,
-    text: &'a Text,
+    text: &'a dyn Print,
     annotated: Annotated,
     skipped: Option<AlleleTable>,
     request: &'a Request,
@@ -43,7 +43,7 @@ impl<'a> Outputs<'a> {
     pub(super) fn open(
         reader: &VariantReader,
         contigs: &Contigs,
-        text: &'a Text,
+        text: &'a dyn Print,
         request: &'a Request,
         settings: &Settings,
     ) -> Result<(Self, Option<Done>)> {
@@ -226,7 +226,7 @@ impl Annotated {
     fn open(
         reader: &VariantReader,
         contigs: &Contigs,
-        text: &Text,
+        text: &dyn Print,
         request: &Request,
         kept: Option<Kept>,
     ) -> Result<Self> {

@@ -1,6 +1,6 @@
 //! Rows of tables: one per allele and gene, with scores in full precision.
 
-use crate::effect::text::Text;
+use crate::effect::text::Print;
 use crate::effect::{AlleleOutcome, Outcome, VariantOutcome};
 use crate::error::{Error, Result};
 use crate::genome::variants::{Origin, Record, VariantReader};
@@ -20,7 +20,9 @@ pub(super) struct Rows {
     of_table: Option<(Vec<usize>, usize)>,
     /// Names of the columns that are added.
     added: Vec<String>,
-    /// How many of those are scores and positions.
+    /// How many of those tell scores apart …
+    apart: usize,
+    /// … and how many are scores and positions.
     scores: usize,
 }
 
@@ -29,15 +31,17 @@ impl Rows {
     ///
     /// # Errors
     /// A table that has a column of ours already, unless it is to be overwritten.
-    pub(super) fn new(reader: &VariantReader, text: &Text, overwrite: bool) -> Result<Self> {
+    pub(super) fn new(reader: &VariantReader, text: &dyn Print, overwrite: bool) -> Result<Self> {
         let scores = text.columns();
         let count = scores.len();
-        let mut added = vec!["gene".to_owned(), "strand".to_owned()];
+        let places = text.places();
+        let apart = places.len();
+        let mut added: Vec<String> = places.into_iter().map(str::to_owned).collect();
         added.extend(scores);
         added.extend(["warnings", "skip"].map(str::to_owned));
         let Some(alt) = reader.alt_column().filter(|_| reader.origin() == Origin::Table) else {
             let taken = OF_VCF.map(str::to_owned).into();
-            return Ok(Self { taken, of_table: None, added, scores: count });
+            return Ok(Self { taken, of_table: None, added, apart, scores: count });
         };
         let mut places = Vec::new();
         for (place, name) in reader.header().columns.iter().enumerate() {
@@ -52,7 +56,7 @@ impl Rows {
             }
         }
         let taken = places.iter().map(|&place| reader.header().columns[place].clone()).collect();
-        Ok(Self { taken, of_table: Some((places, alt)), added, scores: count })
+        Ok(Self { taken, of_table: Some((places, alt)), added, apart, scores: count })
     }
 
     /// Lines above the header that are kept: those of an input table.
@@ -72,7 +76,7 @@ impl Rows {
         &self,
         record: &Record,
         outcome: &VariantOutcome<'_>,
-        text: &Text,
+        text: &dyn Print,
     ) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
         for allele in &outcome.alleles {
@@ -80,22 +84,22 @@ impl Rows {
             let AlleleOutcome { outcome, warnings, .. } = allele;
             let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
             let warnings = if warnings.is_empty() { NOTHING.into() } else { warnings.join("&") };
-            let row = |gene: &str, strand: &str, scores: Vec<String>, skip: &str| {
+            let row = |place: Vec<String>, scores: Vec<String>, skip: &str| {
                 let mut row = own.clone();
-                row.extend([gene, strand].map(str::to_owned));
+                row.extend(place);
                 row.extend(scores);
                 row.extend([warnings.clone(), skip.to_owned()]);
                 row
             };
             match outcome {
                 Outcome::Skipped(skipped) => {
-                    let scores = vec![NOTHING.to_owned(); self.scores];
-                    rows.push(row(NOTHING, NOTHING, scores, skipped.reason.code()));
+                    let nothing = |count| vec![NOTHING.to_owned(); count];
+                    let (place, scores) = (nothing(self.apart), nothing(self.scores));
+                    rows.push(row(place, scores, skipped.reason.code()));
                 }
-                Outcome::Scored(genes) => rows.extend(genes.iter().map(|gene| {
-                    let strand = gene.strand.symbol().to_string();
-                    row(gene.symbol(), &strand, text.cells(gene), NOTHING)
-                })),
+                Outcome::Scored(scores) => rows.extend(
+                    scores.iter().map(|score| row(text.place(score), text.cells(score), NOTHING)),
+                ),
             }
         }
         rows

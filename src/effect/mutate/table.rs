@@ -1,7 +1,7 @@
 //! The table of all changes, which an interrupted run leaves for another to go on with.
 
 use super::{Change, Report, Request};
-use crate::effect::text::Text;
+use crate::effect::text::{Print, Text};
 use crate::effect::{Outcome, Skip, VariantOutcome};
 use crate::error::{Error, Result};
 use crate::genome::Variant;

@@ -9,6 +9,7 @@ mod line;
 mod list;
 mod names;
 mod reader;
+mod schema;
 mod table;
 
 pub use bcf::{Dictionary, Needed, complete, encode};
@@ -16,6 +17,7 @@ pub use header::Header;
 pub use line::{Columns, info_column};
 pub use names::ContigNames;
 pub use reader::{BadRecord, OnBadRecord, Origin, VariantReader};
+pub use schema::Schema;
 
 use super::ContigId;
 
@@ -31,9 +33,9 @@ pub struct Variant {
     pub contig: Option<ContigId>,
     /// 1-based position of the first letter of REF; 0 is legal and no base.
     pub pos: u64,
-    /// REF as written.
+    /// REF as written; of a [`Schema`] it may have no letter.
     pub reference: String,
-    /// ALT alleles as written; none for `.`.
+    /// ALT alleles as written; none for `.`. Of a [`Schema`] one may have no letter.
     pub alternates: Vec<String>,
 }
 

@@ -4,7 +4,7 @@ use super::bcf::{self, Dictionary};
 use super::header::Header;
 use super::names::ContigNames;
 use super::table::Table;
-use super::{Columns, Record, line, list};
+use super::{Columns, Record, Schema, line, list};
 use crate::error::{Error, Kind, Result};
 use crate::genome::Resolver;
 use crate::genome::text::Lines;
@@ -69,6 +69,8 @@ pub struct VariantReader {
     bad: Vec<BadRecord>,
     /// Lines (of BCF: records) that are read.
     lines: Range<u64>,
+    /// Of a table without a header.
+    schema: Option<Schema>,
 }
 
 /// All lines of a file.
@@ -96,6 +98,26 @@ impl VariantReader {
         Ok(reader)
     }
 
+    /// Opens a table without a header.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn open_table(
+        path: &Path,
+        resolver: &Resolver,
+        on_bad: OnBadRecord,
+        schema: Schema,
+    ) -> Result<Self> {
+        let lines = Lines::open(path)?.with_longest(LONGEST_LINE);
+        let path = Arc::clone(lines.path());
+        let table = Table::of_schema(schema);
+        let header = Header { columns: table.columns.clone(), ..Header::default() };
+        let names = ContigNames::new(resolver, &[]);
+        let source = Source::Table(lines, table);
+        let (schema, bad, lines) = (Some(schema), Vec::new(), ALL_LINES);
+        Ok(Self { source, path, header, names, on_bad, bad, lines, schema })
+    }
+
     /// Opens a file without a look at the lengths of contigs.
     fn begin(path: &Path, resolver: &Resolver, on_bad: OnBadRecord) -> Result<Self> {
         Self::from_lines(Lines::open(path)?.with_longest(LONGEST_LINE), resolver, on_bad)
@@ -114,7 +136,8 @@ impl VariantReader {
         };
         let listed: Vec<String> = header.contigs().into_iter().map(|(name, _)| name).collect();
         let names = ContigNames::new(resolver, &listed);
-        Ok(Self { source, path, header, names, on_bad, bad: Vec::new(), lines: ALL_LINES })
+        let (bad, lines) = (Vec::new(), ALL_LINES);
+        Ok(Self { source, path, header, names, on_bad, bad, lines, schema: None })
     }
 
     /// Reads the header of a text file.
@@ -161,6 +184,7 @@ impl VariantReader {
             on_bad: OnBadRecord::Error,
             bad: Vec::new(),
             lines: ALL_LINES,
+            schema: None,
         })
     }
 
@@ -171,7 +195,11 @@ impl VariantReader {
     pub fn again(&self) -> Result<Option<Self>> {
         let is_file = matches!(self.consumed(), (_, Some(_)));
         let resolver = self.names.resolver();
-        is_file.then(|| Self::begin(&self.path, resolver, OnBadRecord::Skip)).transpose()
+        let open = || match self.schema {
+            Some(schema) => Self::open_table(&self.path, resolver, OnBadRecord::Skip, schema),
+            None => Self::begin(&self.path, resolver, OnBadRecord::Skip),
+        };
+        is_file.then(open).transpose()
     }
 
     /// Gives from now on only the records whose [`Variant::line`] lies in a range.

@@ -1,7 +1,7 @@
 //! Tables of variants: columns chrom, pos, ref and alt among others, separated by tabs or commas.
 
 use super::names::ContigNames;
-use super::{Record, line};
+use super::{Record, Schema, Variant, line};
 use crate::error::{Error, Result};
 
 /// The columns that say what a variant is.
@@ -15,6 +15,8 @@ pub(super) struct Table {
     pub(super) columns: Vec<String>,
     /// Where those of [`NEEDED`] are.
     places: [usize; 4],
+    /// What says so, where there is no header.
+    schema: Option<Schema>,
 }
 
 impl Table {
@@ -30,13 +32,19 @@ impl Table {
             })
         };
         let [chrom, pos, reference, alt] = NEEDED.map(place);
-        Some(Self { separator, places: [chrom?, pos?, reference?, alt?], columns })
+        Some(Self { separator, places: [chrom?, pos?, reference?, alt?], columns, schema: None })
+    }
+
+    /// A table without a header, its columns separated by tabs.
+    pub(super) fn of_schema(schema: Schema) -> Self {
+        let columns = schema.columns().iter().map(|&name| name.to_owned()).collect();
+        Self { separator: b'\t', columns, places: schema.places(), schema: Some(schema) }
     }
 
     /// Reads a row.
     ///
     /// # Errors
-    /// Another number of columns than the header has; a bad position or allele.
+    /// Another number of columns than the header or the schema has; a bad position or allele.
     pub(super) fn parse(
         &self,
         text: &[u8],
@@ -53,6 +61,10 @@ impl Table {
         // An empty cell is how spreadsheets say that there is nothing.
         let alternates = if alternates.is_empty() { "." } else { alternates };
         let columns = [chrom, pos, reference, alternates];
+        if let Some(schema) = self.schema {
+            let variant = of_schema(schema, columns, number, names)?;
+            return Ok(Record { variant, text: Vec::new(), crlf: false, row });
+        }
         let variant = line::variant(columns.map(str::as_bytes), number, names)?;
         let text = format!("{chrom}\t{pos}\t.\t{reference}\t{alternates}\t.\t.\t.").into_bytes();
         Ok(Record { variant, text, crlf: false, row })
@@ -62,6 +74,31 @@ impl Table {
     pub(super) fn alt_place(&self) -> usize {
         self.places[3]
     }
+}
+
+/// A variant whose alleles may be `-`.
+fn of_schema(
+    schema: Schema,
+    [chrom, pos, reference, alternative]: [&str; 4],
+    number: u64,
+    names: &mut ContigNames,
+) -> Result<Variant> {
+    // a letter in the place of nothing, for the tests that other alleles go through
+    let written =
+        [chrom, pos, reference, alternative].map(|cell| if cell == "-" { "N" } else { cell });
+    let mut variant = line::variant(written.map(str::as_bytes), number, names)?;
+    if alternative.contains([',', '.']) {
+        return Err(Error::new("a table without a header has one alternative allele per row")
+            .found(alternative));
+    }
+    variant.pos += schema.offset();
+    if reference == "-" {
+        variant.reference.clear();
+    }
+    if alternative == "-" {
+        variant.alternates[0].clear();
+    }
+    Ok(variant)
 }
 
 /// The cells of one line; quotes may hold separators.
