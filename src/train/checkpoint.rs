@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 const KEY: &str = "atrous-checkpoint";
 const VERSION: u64 = 1;
 
+/// What a run is of: its settings and its files, by name.
+pub type Identity = BTreeMap<String, serde_json::Value>;
+
 /// A run between two steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
@@ -37,7 +40,7 @@ pub struct Place {
     /// Version of this document.
     pub version: u64,
     /// What the run is of; see [`identity`].
-    pub identity: BTreeMap<String, serde_json::Value>,
+    pub identity: Identity,
     /// Steps done.
     pub step: u64,
     /// Whether the run has ended.
@@ -59,7 +62,7 @@ pub struct Place {
 
 impl Place {
     /// At the beginning of a run.
-    pub fn start(identity: BTreeMap<String, serde_json::Value>) -> Self {
+    pub fn start(identity: Identity) -> Self {
         let mut place = Self {
             version: VERSION,
             identity,
@@ -91,12 +94,12 @@ impl Place {
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn identity(of: &Loaded, sources: &[PathBuf]) -> Result<BTreeMap<String, serde_json::Value>> {
+pub fn identity(of: &Loaded, sources: &[PathBuf]) -> Result<Identity> {
     let wrong = |e: serde_json::Error| Error::new(format!("cannot describe the run: {e}"));
     let mut config = of.config.clone();
     // where the files lie is no part of what is learned
     config.root.clear();
-    let mut identity = BTreeMap::new();
+    let mut identity = Identity::new();
     if let serde_json::Value::Object(parts) = serde_json::to_value(&config).map_err(wrong)? {
         identity.extend(parts);
     }
@@ -151,11 +154,27 @@ impl Checkpoint {
         ]
     }
 
-    /// Reads the checkpoint of a run.
+    /// Refuses a checkpoint of another run.
     ///
     /// # Errors
-    /// A file that is damaged or of another run; the message names what differs.
-    pub fn read(path: &Path, identity: &BTreeMap<String, serde_json::Value>) -> Result<Self> {
+    /// The first setting or file that differs.
+    pub fn check(&self, path: &Path, identity: &Identity) -> Result<()> {
+        let own = &self.place.identity;
+        let mut keys = own.keys().chain(identity.keys());
+        match keys.find(|key| own.get(*key) != identity.get(*key)) {
+            Some(key) => Err(Error::new("the checkpoint is of another run")
+                .at(path)
+                .found(format!("another `{key}`"))
+                .remedy("choose another --out, or remove the checkpoint")),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is damaged.
+    pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read", e))?;
         let damaged = |what: String| {
             Error::new(format!("the checkpoint is damaged: {what}"))
@@ -168,15 +187,6 @@ impl Checkpoint {
         let mut place: Place = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
         if place.version != VERSION {
             return Err(damaged(format!("version {}", place.version)));
-        }
-        let differs = |key: &&String| place.identity.get(*key) != identity.get(*key);
-        let keys: Vec<&String> =
-            place.identity.keys().chain(identity.keys()).filter(differs).collect();
-        if let Some(key) = keys.first() {
-            return Err(Error::new("the checkpoint is of another run")
-                .at(path)
-                .found(format!("another `{key}`"))
-                .remedy("choose another --out, or remove the checkpoint"));
         }
         let (since, halved, waited) = place.plateau_counts;
         let best = f64::from_bits(place.bits[0]);

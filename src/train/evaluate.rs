@@ -117,11 +117,16 @@ fn job(engine: &dyn Engine, data: &Dataset, range: Interval, strand: Strand) -> 
         track.fill(range.contig, from, to, &mut row);
         row
     };
+    let mut controls: Vec<Vec<f32>> = data.controls.iter().map(control).collect();
+    if minus {
+        controls.reverse();
+        controls.iter_mut().for_each(|row| row.reverse());
+    }
     Job {
         start: if minus { contig - end } else { start },
         length: index(range.len()),
         letters,
-        controls: data.controls.iter().map(control).collect(),
+        controls,
     }
 }
 

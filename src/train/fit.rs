@@ -82,19 +82,19 @@ pub fn fit(
     let mut model_file = OutputFile::create(&named("model.safetensors"))?;
     let identity = identity(run.of, &run.data.sources)?;
     let kept = named("checkpoint.safetensors");
-    let found = match (kept.exists(), options.resume) {
-        (true, _) => match Checkpoint::read(&kept, &identity) {
-            Ok(found) if options.resume => Some(found),
-            Err(error) if options.resume => return Err(error),
-            Ok(found) if !found.place.ended => {
-                return Err(Error::usage("the folder holds a run that has not ended")
-                    .at(&kept)
-                    .found(format!("step {} of {}", found.place.step, config.training.steps))
-                    .remedy("go on with --resume, or choose another --out"));
-            }
-            _ => None,
-        },
-        (false, _) => None,
+    let found = if kept.exists() { Some(Checkpoint::read(&kept)?) } else { None };
+    let found = match found {
+        Some(found) if options.resume => {
+            found.check(&kept, &identity)?;
+            Some(found)
+        }
+        Some(found) if !found.place.ended => {
+            return Err(Error::usage("the folder holds a run that has not ended")
+                .at(&kept)
+                .found(format!("a checkpoint after step {}", found.place.step))
+                .remedy("go on with --resume, choose another --out, or remove the checkpoint"));
+        }
+        _ => None,
     };
     let first = match &found {
         Some(found) => found.weights.clone(),

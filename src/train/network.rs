@@ -281,3 +281,107 @@ fn turned(graph: &Graph, weights: &Weights) -> Result<(Graph, Weights)> {
     }
     Ok((Graph::from_nodes(nodes)?, turned))
 }
+
+#[cfg(all(test, feature = "torch"))]
+mod tests {
+    use super::*;
+    use crate::engine::cpu::{CpuEngine, Isa};
+    use crate::engine::encode::code;
+    use crate::engine::torch::trainable::{Trainable, numbers};
+    use crate::engine::{Device, Engine, Job};
+    use crate::genome::sequence::reverse_complement;
+    use crate::model::testing::Noise;
+    use tch::{Kind, Tensor as Torch};
+
+    const TRACKS: &str = "[counts]\ntracks = [{ name = 'p', file = 'p.bw', strand = '+' }, \
+                          { name = 'm', file = 'm.bw', strand = '-' }, { name = 'n', file = 'n.bw' }]";
+    const SPLICE: &str = "[splice]\nannotation = 'genes.gff3'";
+
+    /// A network with batch norms and an even kernel, and weights as if it were trained.
+    fn net(target: &str, both: bool) -> (Config, Net, Weights) {
+        let text = format!(
+            "name = 'x'\ndata = {{ reference = 'x.fa' }}\nsplits = {{ train = ['a'] }}\n{target}\n\
+             [network]\nchannels = 6\nactivation = 'relu'\nstem = {{ kernel = 4, activate = true }}\n\
+             both_strands = {both}\n[[network.stack]]\nblock = 'normed-residual'\nkernel = 3\n\
+             dilations = [1, 4]\n[[network.stack]]\nblock = 'preactivation'\nkernel = 2\n\
+             dilations = [3]\n"
+        );
+        let config = Config::from_toml(&text).unwrap();
+        let (path, folder, root) = ("x.toml".into(), PathBuf::new(), PathBuf::new());
+        let of = Loaded { config: config.clone(), path, folder, root };
+        let net = Net::new(&of).unwrap();
+        let mut weights = net.first_weights(3, Start::Random, &[-1.0, 0.0, 0.5]);
+        let mut noise = Noise::new(9);
+        for (name, tensor) in &mut weights {
+            if !name.ends_with("weight") {
+                tensor.values.iter_mut().for_each(|value| *value += 0.4 * (noise.value() - 0.5));
+            }
+        }
+        (config, net, weights)
+    }
+
+    fn letters(count: usize) -> Vec<u8> {
+        let mut noise = Noise::new(4);
+        (0..count).map(|_| b"ACGTN"[(noise.value() * 1000.0) as usize % 5]).collect()
+    }
+
+    #[test]
+    fn the_exported_model_predicts_in_the_cpu_engine_what_the_trained_network_does() {
+        for (target, tracks) in [(TRACKS, vec![0, 1, 2]), (SPLICE, vec![1, 2])] {
+            let (config, net, weights) = net(target, false);
+            let length = 300;
+            let [left, right] = [net.reach.left, net.reach.right].map(|n| n as usize);
+            let letters = letters(left + length + right);
+            let trained = Trainable::new(&net.logits, &weights, Device::Cpu, 1).unwrap();
+            let codes: Vec<u8> = letters.iter().map(|&letter| code(letter)).collect();
+            let codes = Torch::from_data_size(&codes, &[1, letters.len() as i64], Kind::Uint8);
+            let snapshot = trained.snapshot(&trained.weights().unwrap()).unwrap();
+            let logits = snapshot.forward(&codes, None, length).unwrap();
+            let outputs = match config.counts {
+                Some(_) => logits.softplus(),
+                None => logits.softmax(1, Kind::Float),
+            };
+            let expected = numbers(&outputs).unwrap();
+            let model = net.model(&config, &weights, &[], String::new()).unwrap();
+            let engine = CpuEngine::new(&model, &model.tracks, Isa::best()).unwrap();
+            let got = engine.run(&[Job::new(0, length, letters)], &|_| Ok(())).unwrap();
+            for (row, channel) in got[0].tracks.iter().zip(tracks) {
+                let expected = &expected[channel * length..][..length];
+                for (a, b) in row.iter().zip(expected) {
+                    assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{a} against {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_model_of_both_strands_is_the_mean_of_its_network_on_both() {
+        let (config, one, weights) = net(TRACKS, false);
+        let (both_config, both, _) = net(TRACKS, true);
+        let run = |config: &Config, net: &Net, letters: Vec<u8>, length: usize| {
+            let model = net.model(config, &weights, &[], String::new()).unwrap();
+            let engine = CpuEngine::new(&model, &model.tracks, Isa::best()).unwrap();
+            // the network reaches farther to one side; the engine of both asks for the hull
+            let reach = engine.reach();
+            let cut = |side: u64| 30 - usize::try_from(side).unwrap();
+            let inner = letters[cut(reach.left)..letters.len() - cut(reach.right)].to_vec();
+            let job = Job::new(0, length, inner);
+            engine.run(&[job], &|_| Ok(())).unwrap().remove(0).tracks
+        };
+        assert_ne!(one.reach.left, one.reach.right, "an even kernel looks farther to one side");
+        let length = 200;
+        let forward = letters(length + 60);
+        let mut reverse = forward.clone();
+        reverse_complement(&mut reverse);
+        let a = run(&config, &one, forward.clone(), length);
+        let b = run(&config, &one, reverse, length);
+        let mean = run(&both_config, &both, forward, length);
+        for (track, other) in [(0, 1), (1, 0), (2, 2)] {
+            for base in 0..length {
+                let expected = f32::midpoint(a[track][base], b[other][length - 1 - base]);
+                let got = mean[track][base];
+                assert!((got - expected).abs() < 1e-5 * expected.max(1.0), "{got}, {expected}");
+            }
+        }
+    }
+}

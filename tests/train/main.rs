@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod data;
+mod examples;
 mod refusals;
 #[cfg(feature = "torch")]
 mod runs;

@@ -30,6 +30,11 @@ fn a_configuration_that_cannot_be_meant_is_refused() {
         ("\"counts.bedGraph\" }", "\"counts.bedGraph\", strand = '+' }", "come in pairs"),
         ("[training]", "[[sampling]]\nwhere = 'sites'\n[training]", "needs [splice]"),
         ("[training]", "[[sampling]]\nwhere = 'regions'\n[training]", "needs a `file`"),
+        (
+            "[training]",
+            "[[sampling]]\nwhere = 'background'\nfile = 'peaks.bed'\n[training]",
+            "no window of background lies apart from the regions",
+        ),
         ("block = \"normed-residual\"", "block = \"resnet\"", "unknown variant `resnet`"),
         ("[network]", "[network]\npreset = 'huge'", "no such preset (found huge, expected expo"),
         ("kernel = 9", "kernel = 0", "0 taps"),

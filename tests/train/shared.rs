@@ -39,11 +39,14 @@ fn documented(name: &str) -> String {
 
 /// Number of a 5-mer, the same for its reverse complement.
 fn word(codes: &[u8]) -> Option<usize> {
-    let read = |list: &mut dyn Iterator<Item = u8>| {
-        list.try_fold(0, |sum, code| (code < 4).then(|| sum * 4 + usize::from(code)))
-    };
-    let forward = read(&mut codes.iter().copied())?;
-    let reverse = read(&mut codes.iter().rev().map(|code| 3u8.wrapping_sub(*code)))?;
+    fn read(codes: impl Iterator<Item = u8>) -> Option<usize> {
+        codes.fold(Some(0), |sum, code| match code {
+            0..4 => sum.map(|sum| sum * 4 + usize::from(code)),
+            _ => None,
+        })
+    }
+    let forward = read(codes.iter().copied())?;
+    let reverse = read(codes.iter().rev().map(|code| 3u8.wrapping_sub(*code)))?;
     Some(forward.min(reverse))
 }
 
