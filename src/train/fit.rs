@@ -116,7 +116,7 @@ pub fn fit(
     all.steps(options, progress, &kept)?;
     let (weights, row) = all.chosen()?;
     let device = all.network.device_name().to_string();
-    let model = run.net.model(config, &weights, &run.data.sources, all.record(row.as_ref()))?;
+    let model = run.net.model(config, &weights, all.record(row.as_ref()))?;
     file::write(&model, &mut model_file).map_err(|error| error.at(&named("model.safetensors")))?;
     model_file.commit()?;
     Ok(Outcome {
@@ -303,8 +303,13 @@ impl Loop<'_> {
                 list.join(", ")
             )
         });
+        // the identity of a run names its files with their SHA-256
+        let files = self.place.identity.iter().filter_map(|(name, hash)| {
+            Some(format!("{} sha256 {}", name.strip_prefix("file ")?, hash.as_str()?))
+        });
+        let files: Vec<String> = files.collect();
         format!(
-            "{} {} train, seed {}, {} of {} steps of {} windows of {} bases{row}",
+            "{} {} train, seed {}, {} of {} steps of {} windows of {} bases{row}; data {}",
             env!("CARGO_PKG_NAME"),
             env!("CARGO_PKG_VERSION"),
             config.seed,
@@ -312,6 +317,7 @@ impl Loop<'_> {
             config.training.steps,
             config.training.batch,
             config.training.window,
+            files.join(", "),
         )
     }
 }

@@ -4,12 +4,11 @@ use super::config::{Config, CountStrand, Loaded, Start};
 use super::random::Random;
 use crate::error::{Error, Result};
 use crate::model::{
-    Member, Model, Provenance, Scheme, Source, SourceFile, Tensor, Track, TrackStrand, UnknownBase,
-    Weights, Window,
+    Member, Model, Provenance, Scheme, Source, Tensor, Track, TrackStrand, UnknownBase, Weights,
+    Window,
 };
 use crate::network::architecture::{Head, HeadFunction};
 use crate::network::{Architecture, Graph, Node, NodeId, Op, Reach};
-use std::path::PathBuf;
 
 /// Purpose of random numbers.
 const WEIGHTS: u64 = 3;
@@ -92,14 +91,8 @@ impl Net {
     /// The model of trained weights.
     ///
     /// # Errors
-    /// Weights that do not fit; a source file that cannot be read.
-    pub fn model(
-        &self,
-        config: &Config,
-        weights: &Weights,
-        sources: &[PathBuf],
-        record: String,
-    ) -> Result<Model> {
+    /// Weights that do not fit.
+    pub fn model(&self, config: &Config, weights: &Weights, record: String) -> Result<Model> {
         let own = Member { name: "forward".into(), network: 0, weights: weights.clone() };
         let (mut networks, mut members) = (vec![self.full.clone()], vec![own]);
         let strands: Vec<CountStrand> = match &config.counts {
@@ -170,7 +163,8 @@ impl Net {
             provenance: Provenance {
                 family: env!("CARGO_PKG_NAME").into(),
                 licence: config.licence.clone(),
-                sources: sources.iter().map(|path| SourceFile::of(path)).collect::<Result<_>>()?,
+                // data are no weights: several models may come from the same
+                sources: vec![],
                 unread: vec![],
                 record,
             },
@@ -291,6 +285,7 @@ mod tests {
     use crate::engine::{Device, Engine, Job};
     use crate::genome::sequence::reverse_complement;
     use crate::model::testing::Noise;
+    use std::path::PathBuf;
     use tch::{Kind, Tensor as Torch};
 
     const TRACKS: &str = "[counts]\ntracks = [{ name = 'p', file = 'p.bw', strand = '+' }, \
@@ -342,7 +337,7 @@ mod tests {
                 None => logits.softmax(1, Kind::Float),
             };
             let expected = numbers(&outputs).unwrap();
-            let model = net.model(&config, &weights, &[], String::new()).unwrap();
+            let model = net.model(&config, &weights, String::new()).unwrap();
             let engine = CpuEngine::new(&model, &model.tracks, Isa::best()).unwrap();
             let got = engine.run(&[Job::new(0, length, letters)], &|_| Ok(())).unwrap();
             for (row, channel) in got[0].tracks.iter().zip(tracks) {
@@ -359,7 +354,7 @@ mod tests {
         let (config, one, weights) = net(TRACKS, false);
         let (both_config, both, _) = net(TRACKS, true);
         let run = |config: &Config, net: &Net, letters: Vec<u8>, length: usize| {
-            let model = net.model(config, &weights, &[], String::new()).unwrap();
+            let model = net.model(config, &weights, String::new()).unwrap();
             let engine = CpuEngine::new(&model, &model.tracks, Isa::best()).unwrap();
             // the network reaches farther to one side; the engine of both asks for the hull
             let reach = engine.reach();

@@ -17,7 +17,7 @@ fn a_configuration_that_cannot_be_meant_is_refused() {
     for (from, to, expected) in [
         ("warmup", "warmpu", "did you mean `warmup`?"),
         ("[counts]", "[count]", "did you mean `counts`?"),
-        ("batch = 4", "batch = 'four'", "train.toml:31"),
+        ("batch = 4", "batch = 'four'", "train.toml:27:9: invalid type"),
         ("batch = 4", "batch = 0", "`training.batch` is out of range (found 0, expected 1 to"),
         ("rate = 1e-2", "rate = -1", "`training.rate` is out of range"),
         ("steps = 60", "steps = 60\nkeep = 'first'", "unknown variant `first`"),
