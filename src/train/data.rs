@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::genome::regions::{RegionOptions, read_bed};
 use crate::genome::{ContigId, Interval, Reference, Resolver, Strand, read_transcripts};
 use crate::model::pwm::{Site, SpliceSites};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -215,13 +215,12 @@ impl Dataset {
             Some(counts) => turned(&counts.tracks.iter().map(|t| t.strand).collect::<Vec<_>>()),
             None => (0..3).collect(),
         };
+        let contigs: BTreeSet<ContigId> = splits.all().map(|range| range.contig).collect();
         let mut letters = HashMap::new();
-        for contig in splits.all().map(|range| range.contig) {
-            if !letters.contains_key(&contig) {
-                let length = i64::try_from(resolver.contigs().length(contig)).unwrap_or(i64::MAX);
-                let codes = reference.fetch(contig, 0, length)?.into_iter().map(code).collect();
-                letters.insert(contig, codes);
-            }
+        for contig in contigs {
+            let length = i64::try_from(resolver.contigs().length(contig)).unwrap_or(i64::MAX);
+            let codes = reference.fetch(contig, 0, length)?.into_iter().map(code).collect();
+            letters.insert(contig, codes);
         }
         let data = Self { resolver, splits, targets, turned, controls, letters, mask, sources };
         data.check()?;

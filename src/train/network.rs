@@ -276,7 +276,8 @@ fn turned(graph: &Graph, weights: &Weights) -> Result<(Graph, Weights)> {
     Ok((Graph::from_nodes(nodes)?, turned))
 }
 
-#[cfg(all(test, feature = "torch"))]
+#[cfg(feature = "torch")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::cpu::{CpuEngine, Isa};
