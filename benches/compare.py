@@ -156,40 +156,37 @@ def snv(a, folder):
               f"{1 / median[name]:.2f} | {peak.get(name, '')} | {eager / median[name]:.1f}x |")
 
 
-# (network, windows at a time): those of the batches that torch_bpnet.py names, and small ones
-NETS = (("bpnet64", 64), ("bpnet64", 4), ("chrombpnet512", 8), ("long128", 1))
+# (network, windows at a time, repeats in PyTorch): the batches of torch_bpnet.py, and a small one
+NETS = (("bpnet64", 64, 3), ("bpnet64", 4, 9), ("chrombpnet512", 8, 3), ("long128", 1, 1))
 
 
 def nets(a, folder):
     """Networks of torch_bpnet.py with its weights, windows and batches, one thread."""
     peer = os.path.join(a.shared, "bench/torch_bpnet.py")
     here = os.path.dirname(os.path.abspath(__file__))
-    for net in dict(NETS):
+    for net in {net for net, _, _ in NETS}:
         subprocess.run([a.python, peer, "--net", net, "--dump", folder], check=True, capture_output=True)
         subprocess.run([a.python, os.path.join(here, "nets.py"), os.path.join(folder, net + ".safetensors")],
                        check=True)
     errors = {}
 
-    def torch_net(net, batch, *flags):
-        command = [a.python, peer, "--net", net, "--batch", str(batch), *flags]
+    def eager(net, batch, reps):
+        command = [a.python, peer, "--net", net, "--batch", str(batch), "--reps", str(reps)]
         return lambda: json.loads(cpu_seconds(command)[1])["cpu_s_median"]
 
-    def atrous(net, batch, isa):
+    def atrous(net, batch):
         def run():
             command = ["cargo", "bench", "-q", "--locked", "--bench", "nets", "--",
-                       "--batch", str(batch), "--isa", isa, os.path.join(folder, net + ".safetensors")]
+                       "--batch", str(batch), os.path.join(folder, net + ".safetensors")]
             found = json.loads(cpu_seconds(command)[1])
-            if isa == "auto":
-                errors.setdefault(net, found["errors"])
+            errors.setdefault(net, found["errors"])
             return found["cpu_s_median"]
         return run
 
     cases = {}
-    for net, batch in NETS:
-        cases |= {(net, batch, "PyTorch eager"): torch_net(net, batch),
-                  (net, batch, "PyTorch tuned"): torch_net(net, batch, "--tuned"),
-                  (net, batch, "atrous, AVX-512"): atrous(net, batch, "auto"),
-                  (net, batch, "atrous, AVX2"): atrous(net, batch, "avx2")}
+    for net, batch, reps in NETS:
+        cases |= {(net, batch, "PyTorch eager"): eager(net, batch, reps),
+                  (net, batch, "atrous"): atrous(net, batch)}
     seconds = measure(cases, a.rounds, "networks of torch_bpnet.py, one thread")
     median = {case: statistics.median(s) for case, s in seconds.items()}
     print("| network | windows | program | CPU ms per window | least to most | less CPU time than PyTorch eager |")

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 /// Timed runs, after one that is not.
-const REPEATS: usize = 5;
+const REPEATS: usize = 3;
 
 fn main() {
     let (mut batch, mut isa, mut files) = (usize::MAX, Isa::best(), vec![]);
