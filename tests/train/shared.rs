@@ -39,11 +39,8 @@ fn documented(name: &str) -> String {
 
 /// Number of a 5-mer, the same for its reverse complement.
 fn word(codes: &[u8]) -> Option<usize> {
-    fn read(codes: impl Iterator<Item = u8>) -> Option<usize> {
-        codes.fold(Some(0), |sum, code| match code {
-            0..4 => sum.map(|sum| sum * 4 + usize::from(code)),
-            _ => None,
-        })
+    fn read(mut codes: impl Iterator<Item = u8>) -> Option<usize> {
+        codes.try_fold(0, |sum, code| (code < 4).then(|| sum * 4 + usize::from(code)))
     }
     let forward = read(codes.iter().copied())?;
     let reverse = read(codes.iter().rev().map(|code| 3u8.wrapping_sub(*code)))?;
