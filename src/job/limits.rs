@@ -1,6 +1,6 @@
 //! How much of the machine this process may use, and who says so.
 
-use super::resources::default_threads;
+use super::resources::{default_threads, scheduler_threads};
 use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub struct Threads {
     pub machine: Option<usize>,
     /// Processors that this process may run on, where known.
     pub affinity: Option<usize>,
-    /// `SLURM_CPUS_PER_TASK`.
+    /// `SLURM_CPUS_PER_TASK`, else `SLURM_CPUS_ON_NODE`.
     pub scheduler: Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub struct Memory {
 impl Threads {
     /// Asks the operating system and the scheduler.
     pub fn ask() -> Self {
-        let scheduler = std::env::var("SLURM_CPUS_PER_TASK").ok();
+        let (variable, scheduler) = scheduler_threads().unzip();
         let system = thread::available_parallelism().map_or(1, NonZero::get);
         let granted = default_threads();
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -45,9 +45,16 @@ impl Threads {
         let machine = fs::read_to_string("/sys/devices/system/cpu/online");
         let machine = machine.ok().and_then(|list| count_of_list(list.trim()));
         let granted_by = granted_by(granted, system, affinity, machine);
+        let granted_by = match (granted_by, variable) {
+            (SCHEDULER, Some(variable)) => variable,
+            (other, _) => other,
+        };
         Self { granted, granted_by, machine, affinity, scheduler }
     }
 }
+
+/// Stands for whichever variable of the scheduler it is.
+const SCHEDULER: &str = "the scheduler";
 
 fn granted_by(
     granted: usize,
@@ -56,7 +63,7 @@ fn granted_by(
     machine: Option<usize>,
 ) -> &'static str {
     if granted < system {
-        "SLURM_CPUS_PER_TASK"
+        SCHEDULER
     } else if affinity.is_some_and(|affinity| system < affinity) {
         "the cgroup"
     } else if affinity < machine {
@@ -151,7 +158,7 @@ mod tests {
     #[test]
     fn the_smallest_grant_is_named() {
         let cases = [
-            ((2, 8, Some(8), Some(8)), "SLURM_CPUS_PER_TASK"),
+            ((2, 8, Some(8), Some(8)), SCHEDULER),
             ((2, 2, Some(8), Some(8)), "the cgroup"),
             ((2, 2, Some(2), Some(8)), "the CPU affinity"),
             ((8, 8, Some(8), Some(8)), "the machine"),

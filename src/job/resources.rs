@@ -10,10 +10,17 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Threads that the cgroup, the CPU affinity and the scheduler grant; at least 1.
 ///
-/// `SLURM_CPUS_PER_TASK` lowers what the operating system says, it never raises it.
+/// What the scheduler says lowers what the operating system says, it never raises it.
 pub fn default_threads() -> usize {
     let granted = thread::available_parallelism().map_or(1, NonZero::get);
-    threads_within(granted, std::env::var("SLURM_CPUS_PER_TASK").ok().as_deref())
+    threads_within(granted, scheduler_threads().as_ref().map(|(_, text)| text.as_str()))
+}
+
+/// What the scheduler says of processors, and in which variable: those of the task, or where no
+/// number was asked for, those of the job on this node.
+pub fn scheduler_threads() -> Option<(&'static str, String)> {
+    let variables = ["SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"];
+    variables.into_iter().find_map(|name| Some((name, std::env::var(name).ok()?)))
 }
 
 fn threads_within(granted: usize, scheduler: Option<&str>) -> usize {
