@@ -252,7 +252,7 @@ impl Manifest {
                 .remedy("merge with the version that made the shards"));
         }
         let manifest: Self = serde_json::from_slice(&text).map_err(|e| damaged(path, &e))?;
-        if manifest.own_hash() != manifest.sha256 {
+        if manifest.own_hash() != manifest.sha256 || !manifest.shard.is_possible() {
             return Err(Error::new("the manifest was changed after it was written")
                 .at(path)
                 .remedy("run this shard again"));
@@ -264,6 +264,18 @@ impl Manifest {
     fn own_hash(&self) -> String {
         let blank = Self { sha256: String::new(), ..self.clone() };
         digest::of_bytes(&serde_json::to_vec(&blank).expect("plain structs of ours serialise"))
+    }
+}
+
+impl Join {
+    /// What a message calls the format of a part.
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Self::Append { bgzip: true, .. } => "BGZF",
+            Self::Append { bgzip: false, .. } => "text",
+            Self::Values => "bigWig, or a track cut within a chunk",
+            Self::Rows(_) => "table",
+        }
     }
 }
 

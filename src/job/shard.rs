@@ -46,6 +46,11 @@ impl Shard {
         (1..=of).map(move |number| Self { number, of })
     }
 
+    /// Whether there can be such a shard.
+    pub fn is_possible(self) -> bool {
+        (1..=self.of).contains(&self.number) && self.of <= MOST
+    }
+
     /// The pieces of this shard, given where each piece ends, in units from the start of the job.
     /// Shards are cut at the end of a piece that lies nearest to equal parts.
     pub fn pieces(self, ends: &[u64]) -> Range<usize> {
@@ -76,9 +81,7 @@ impl FromStr for Shard {
         let parts = text.split_once('/');
         let numbers = parts.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
         match numbers {
-            Some((number, of)) if (1..=of).contains(&number) && of <= MOST => {
-                Ok(Self { number, of })
-            }
+            Some((number, of)) if (Self { number, of }).is_possible() => Ok(Self { number, of }),
             _ => Err(Error::usage("no such shard")
                 .found(text)
                 .expected(format!("I/N: the I-th of N shards, 1/N to N/N, N at most {MOST}"))),

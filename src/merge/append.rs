@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 /// Bytes that are copied at a time.
 const BUFFER: usize = 1 << 20;
 
+/// No contig is longer than this (bases).
+const LONGEST: u64 = 1 << 40;
+
 /// Writes the head of the first part and what follows the head in each; makes the index.
 pub fn join(
     parts: &[(PathBuf, &Part)],
@@ -46,6 +49,9 @@ pub fn join(
                 .expected(format!("the header of {}", parts[0].0.display())));
         }
         if let (Some(groups), Some(_)) = (groups, out.part()) {
+            if groups.longest > LONGEST {
+                return Err(changed(place));
+            }
             let index = index.get_or_insert_with(|| new_index(groups));
             let list = beside(place, &groups.file);
             if digest::of_file(&list)? != groups.sha256 {

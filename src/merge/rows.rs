@@ -20,6 +20,7 @@ pub fn join(
     progress: &Progress,
 ) -> Result<(u64, Vec<OutputFile>)> {
     let bgzip = Format::of_table(path)?.kind == Kind::Bgzf;
+    refuse_missing(parts)?;
     let mut table = Table::default();
     for (place, part) in parts {
         if digest::of_file(place)? != part.sha256 {
@@ -78,6 +79,27 @@ impl Table {
                 .remedy("run all shards again with one version of atrous")),
         }
     }
+}
+
+/// Before anything is allocated for them, the rows that the manifests tell must be as many as the
+/// table has, and those of a part must fit its bytes.
+fn refuse_missing(parts: &[(PathBuf, &Part)]) -> Result<()> {
+    let mut told: u64 = 0;
+    for (place, part) in parts {
+        let Join::Rows(known) = &part.join else { return Err(changed(place)) };
+        let own = known.whole.iter().fold(0, |sum: u64, (_, count, _)| sum.saturating_add(*count));
+        if own != part.records || (own > part.bytes && !known.bgzip) {
+            return Err(changed(place));
+        }
+        told = told.saturating_add(own).saturating_add(known.cut.len() as u64);
+        if known.of > told && place == &parts[parts.len() - 1].0 {
+            return Err(Error::new("the shards do not have all rows of the table")
+                .at(place)
+                .found(told)
+                .expected(known.of));
+        }
+    }
+    Ok(())
 }
 
 fn twice(place: &Path, number: u64) -> Error {

@@ -121,6 +121,11 @@ fn same_job(first_path: &Path, first: &Manifest, path: &Path, other: &Manifest) 
     {
         return foreign("work", &describe(other), &describe(first));
     }
+    for (own, part) in first.outputs.iter().zip(&other.outputs) {
+        if own.join.describe() != part.join.describe() {
+            return foreign("format", part.join.describe(), own.join.describe());
+        }
+    }
     Ok(())
 }
 

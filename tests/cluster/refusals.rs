@@ -35,6 +35,9 @@ fn missing_and_doubled_shards_are_named() {
 fn foreign_shards_are_named_with_what_differs() {
     let (bench, shards) = three();
     let output = bench.at("out.bedGraph.gz");
+    shard(&bench, 2, 3, &[], "format.bw");
+    let mixed = [shards[0].clone(), bench.at("format.bw"), shards[2].clone()];
+    merge_fails(&bench, &mixed, &output, &["its format differs", "format.bw"]);
     let foreign: [(&str, u64, &[&str], &str); 4] = [
         ("decimals", 3, &["--decimals", "2"], "its decimals differs"),
         ("region", 3, &["--region", "chrI:1-100000"], "its regions differs"),
