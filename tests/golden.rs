@@ -150,11 +150,15 @@ fn worst(got: &[f32], expected: &[f64]) -> f64 {
     got.iter().zip(expected).map(|(g, e)| (f64::from(*g) - e).abs()).fold(0.0, f64::max)
 }
 
+fn sum_of_squares(got: &[f32], expected: &[f64]) -> f64 {
+    got.iter().zip(expected).map(|(g, e)| (f64::from(*g) - e).powi(2)).sum()
+}
+
 #[test]
 fn the_cpu_engine_reproduces_every_golden_track() {
     let Some(root) = shared() else { return };
     let mut models = HashMap::new();
-    let mut compared = 0;
+    let (mut compared, mut largest, mut mean_squares) = (0, 0.0f64, vec![]);
     for golden in goldens(&root) {
         let model = models.entry(golden.set.clone()).or_insert_with(|| load(&root, &golden.set));
         let tracks: Vec<Track> = model
@@ -174,8 +178,11 @@ fn the_cpu_engine_reproduces_every_golden_track() {
             };
             let engine = CpuEngine::new(model, &tracks, isa).unwrap();
             let got = predict(&engine, &root, &golden, count);
+            let mut squares = 0.0;
             for (track, got) in tracks.iter().zip(&got) {
-                let error = worst(got, column(&golden, "mean", track).unwrap());
+                let expected = column(&golden, "mean", track).unwrap();
+                squares += sum_of_squares(got, expected) / (got.len() * tracks.len()) as f64;
+                let error = worst(got, expected);
                 assert!(
                     error <= TOLERANCE,
                     "{}: {} on {isa} is off by {error:e}",
@@ -183,6 +190,15 @@ fn the_cpu_engine_reproduces_every_golden_track() {
                     track.name
                 );
                 compared += got.len();
+                largest = largest.max(error);
+            }
+            println!(
+                "{}: {isa}, root mean square error {:.1e}",
+                golden.path.display(),
+                squares.sqrt()
+            );
+            if isa == Isa::best() {
+                mean_squares.push(squares);
             }
         }
         let first = model.members[0].name.clone();
@@ -195,6 +211,9 @@ fn the_cpu_engine_reproduces_every_golden_track() {
         }
     }
     assert!(compared > 100_000, "only {compared} numbers were compared");
+    let files = mean_squares.len() as f64;
+    let mean = (mean_squares.iter().sum::<f64>() / files).sqrt();
+    println!("{files} files: largest error {largest:.1e}, root mean square {mean:.1e}");
 }
 
 #[cfg(feature = "torch")]
@@ -264,8 +283,9 @@ fn some_edit(i: usize, at: i64) -> Edit {
 
 #[test]
 fn edits_in_published_networks_equal_their_computation_in_full() {
-    /// The scores of variants must not depend on how they are computed (splice-scoring.md B3).
-    const NEAR: f32 = 1e-6;
+    /// The scores of variants must not depend on how they are computed: 1e-6 (splice-scoring.md
+    /// B3), and what an f32 near 1 rounds by.
+    const NEAR: f32 = 1.1e-6;
     let Some(root) = shared() else { return };
     let mut reference = Reference::open(&root.join("conformance").join("hg38_1m.fa.gz")).unwrap();
     let (contig, _, _) = reference.contigs().iter().next().unwrap();

@@ -177,6 +177,8 @@ mod tests {
         };
         for (shape, method) in [
             (shape(41, 32, 32, 25), Method::Transforms(128)),
+            (shape(11, 32, 32, 1), Method::Transforms(64)),
+            (shape(5, 32, 32, 1), Method::Direct),
             (shape(3, 64, 64, 2), Method::Filtering),
             (shape(3, 64, 64, 512), Method::Direct), // blocks of 2,048 positions
             (shape(1, 64, 64, 1), Method::Direct),

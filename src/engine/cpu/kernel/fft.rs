@@ -31,9 +31,9 @@ const GOOD_ENOUGH: f64 = 1.3;
 const TILES: usize = 32;
 /// A multiply-add inside transforms takes about as long as this many of the direct kernel.
 const OVERHEAD: usize = 2;
-/// Transforms must be this many times faster than the direct kernel, or it is preferred: on real
-/// networks its rounding errors are smaller (docs/decisions/when-to-transform.md).
-const LEAST_GAIN: usize = 2;
+/// Transforms must be expected to be this many times faster than the direct kernel, or they are not
+/// worth their blocks, which are computed whole.
+const LEAST_GAIN: f64 = 1.25;
 /// Error of a transform in units of (root mean square of its rows) x (norm of the weights of an
 /// output), as measured (cpu-kernels.md 4b: rows 10,000 times their neighbours err by 1e-3).
 const ERROR: f64 = 2e-7;
@@ -51,8 +51,6 @@ pub struct Spectral {
     /// `[frequency 0..=N/2][input][real parts of 32 outputs, imaginary parts]`.
     weights: Aligned,
     bias: [f32; CHANNELS],
-    /// `[input][output]`: what a constant input of 1, balanced, adds to an output.
-    sums: Vec<f32>,
     /// What each input channel is multiplied with first (its weights are divided by it): powers of
     /// two near the norm of its weights, so that rounding errors weigh alike on all channels.
     balance: [f32; CHANNELS],
@@ -81,11 +79,10 @@ fn best(taps: usize) -> Option<(usize, usize)> {
     costs().find(|(cost, _)| *cost as f64 <= GOOD_ENOUGH * least as f64)
 }
 
-/// Points of the transforms of a convolution, where they are so much faster than the direct kernel
-/// that they are worth their errors.
+/// Points of the transforms of a convolution, where they are faster than the direct kernel.
 pub fn points_for(shape: Shape) -> Option<usize> {
     let (cost, points) = best(shape.taps).filter(|_| fits(shape))?;
-    (LEAST_GAIN * OVERHEAD * cost <= shape.work()).then_some(points)
+    (LEAST_GAIN * (OVERHEAD * cost) as f64 <= shape.work() as f64).then_some(points)
 }
 
 /// Numbers of multiply-adds of one tile.
@@ -139,12 +136,6 @@ impl Spectral {
                 weights.extend(sums.as_flattened().iter().map(|sum| (sum * scale) as f32));
             }
         }
-        let sum = |input: usize, output: usize| -> f32 {
-            let sum: f64 = (0..taps).map(|tap| f64::from(weight(tap, input)[output])).sum();
-            (sum / f64::from(balance[input])) as f32
-        };
-        let sums = (0..CHANNELS).flat_map(|i| (0..CHANNELS).map(move |o| (i, o)));
-        let sums = sums.map(|(input, output)| sum(input, output)).collect();
         let norm = |output: usize| -> f64 {
             let inputs = (0..CHANNELS).flat_map(|input| {
                 (0..taps).map(move |tap| f64::from(weight(tap, input)[output] / balance[input]))
@@ -159,7 +150,6 @@ impl Spectral {
             taps,
             dilation,
             weights: weights[..].into(),
-            sums,
             bias: packed.bias[..].try_into().expect("32 padded outputs"),
             balance,
             twiddles: twiddles(points),
@@ -200,8 +190,6 @@ pub struct Scratch {
     points: [Aligned; 2],
     /// `[frequency][tile][ROW]`
     spectra: Aligned,
-    /// `[tile][channel]`: the means of the balanced input rows.
-    means: Aligned,
     /// Which tiles are computed directly.
     too_loud: Vec<bool>,
 }
@@ -280,7 +268,6 @@ impl Forward<'_> {
         let count = tiles.len();
         scratch.points.iter_mut().for_each(|half| half.hold(points * CHANNELS));
         scratch.spectra.hold((points / 2 + 1) * count * ROW);
-        scratch.means.hold(count * CHANNELS);
         let [a, b] = &mut scratch.points;
         let (a, b) = (a.as_mut_ptr(), b.as_mut_ptr());
         let spectra = scratch.spectra.as_mut_ptr();
@@ -291,8 +278,7 @@ impl Forward<'_> {
             for (tile, to) in tiles.zip(0..) {
                 let input = pass.input.as_ptr().add(spectral.first_row(tile) * pass.input_stride);
                 let given = spectral.outputs_within(tile, pass.rows) + spectral.taps - 1;
-                let means = scratch.means.as_mut_ptr().add(to * CHANNELS);
-                gather::<V>(input, step, &spectral.balance, (b, means), (given, points));
+                gather::<V>(input, step, &spectral.balance, b, (given, points));
                 let energy = energy::<V>(b, points);
                 scratch.too_loud.push(energy.is_nan() || energy > spectral.largest_energy);
                 let z = transform::<V>(&spectral.twiddles, b, a, points);
@@ -335,68 +321,37 @@ impl Work for Back<'_> {
         unsafe {
             tangle::<V>(scratch.spectra.as_ptr().add(tile * ROW), count * ROW, a, points);
             let z = transform::<V>(&spectral.twiddles, a, b, points);
-            let bias = level::<V>(spectral, scratch.means.as_ptr().add(tile * CHANNELS));
-            finish::<V>(z, &bias, rows.as_mut_ptr(), outputs);
+            finish::<V>(z, &spectral.bias, rows.as_mut_ptr(), outputs);
         }
     }
 }
 
-/// Copies the `given` rows of a tile, `step` numbers apart, balances their channels and takes their
-/// means off; zeros fill the rest of the points. What is constant over a tile would otherwise leave
-/// the same rounding error in all its outputs, and such errors add up from layer to layer.
+/// Copies the `given` rows of a tile, `step` numbers apart, and balances their channels; zeros fill
+/// the rest of the points.
 ///
 /// # Safety
-/// The rows are there, `to` has room for all points, `means` for all channels, and the instruction
-/// set is there.
+/// The rows are there, `to` has room for all points, and the instruction set is there.
 #[inline(always)]
 unsafe fn gather<V: Lanes>(
     rows: *const f32,
     step: usize,
     balance: &[f32; CHANNELS],
-    (to, means): (*mut f32, *mut f32),
+    to: *mut f32,
     (given, points): (usize, usize),
 ) {
     // SAFETY: see above.
     unsafe {
-        let share = V::splat(1.0 / given as f32);
         for column in (0..CHANNELS).step_by(V::WIDTH) {
             let balance = V::load(balance.as_ptr().add(column));
-            let mut sum = V::splat(0.0);
-            for point in 0..given {
-                sum = sum.plus(V::load(rows.add(point * step + column)));
-            }
-            let mean = sum.times(share).times(balance);
-            mean.store(means.add(column));
             for point in 0..given {
                 let x = V::load(rows.add(point * step + column));
-                x.times(balance).minus(mean).store(to.add(point * CHANNELS + column));
+                x.times(balance).store(to.add(point * CHANNELS + column));
             }
             for point in given..points {
                 V::splat(0.0).store(to.add(point * CHANNELS + column));
             }
         }
     }
-}
-
-/// The bias, and what the means of a tile add to its outputs.
-///
-/// # Safety
-/// `means` holds all channels, and the instruction set is there.
-#[inline(always)]
-unsafe fn level<V: Lanes>(spectral: &Spectral, means: *const f32) -> [f32; CHANNELS] {
-    let mut level = spectral.bias;
-    // SAFETY: see above; the sums are a matrix of all channels.
-    unsafe {
-        for column in (0..CHANNELS).step_by(V::WIDTH) {
-            let mut sum = V::load(level.as_ptr().add(column));
-            for input in 0..CHANNELS {
-                let weights = V::load(spectral.sums.as_ptr().add(input * CHANNELS + column));
-                sum = sum.add_product(V::splat(*means.add(input)), weights);
-            }
-            sum.store(level.as_mut_ptr().add(column));
-        }
-    }
-    level
 }
 
 /// Sum of squares of the rows of a tile. Not a number if one of them is not.
@@ -435,23 +390,32 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize>(
         let mut x = [[0.0f32; ROW]; MR];
         std::ptr::copy_nonoverlapping(rows, x.as_mut_ptr().cast(), MR * ROW);
         for column in (0..CHANNELS).step_by(NV * V::WIDTH) {
-            let mut re = [[V::splat(0.0); NV]; MR];
-            let mut im = [[V::splat(0.0); NV]; MR];
-            for input in 0..CHANNELS {
-                let row = weights.add(input * ROW + column);
-                let a: [V; NV] = std::array::from_fn(|v| V::load(row.add(v * V::WIDTH)));
-                let b: [V; NV] = std::array::from_fn(|v| V::load(row.add(CHANNELS + v * V::WIDTH)));
-                for m in 0..MR {
-                    let real = V::splat(x[m][input]);
-                    for v in 0..NV {
-                        re[m][v] = re[m][v].add_product(real, a[v]);
-                        im[m][v] = im[m][v].add_product(real, b[v]);
+            let mut halves = [[[[V::splat(0.0); NV]; MR]; 2]; 2];
+            for (half, [re, im]) in halves.iter_mut().enumerate() {
+                for input in half * CHANNELS / 2..(half + 1) * CHANNELS / 2 {
+                    let row = weights.add(input * ROW + column);
+                    let a: [V; NV] = std::array::from_fn(|v| V::load(row.add(v * V::WIDTH)));
+                    let b: [V; NV] =
+                        std::array::from_fn(|v| V::load(row.add(CHANNELS + v * V::WIDTH)));
+                    for m in 0..MR {
+                        let real = V::splat(x[m][input]);
+                        for v in 0..NV {
+                            re[m][v] = re[m][v].add_product(real, a[v]);
+                            im[m][v] = im[m][v].add_product(real, b[v]);
+                        }
+                        let imaginary = V::splat(x[m][CHANNELS + input]);
+                        for v in 0..NV {
+                            re[m][v] = re[m][v].sub_product(imaginary, b[v]);
+                            im[m][v] = im[m][v].add_product(imaginary, a[v]);
+                        }
                     }
-                    let imaginary = V::splat(x[m][CHANNELS + input]);
-                    for v in 0..NV {
-                        re[m][v] = re[m][v].sub_product(imaginary, b[v]);
-                        im[m][v] = im[m][v].add_product(imaginary, a[v]);
-                    }
+                }
+            }
+            let [[first_re, first_im], [mut re, mut im]] = halves;
+            for m in 0..MR {
+                for v in 0..NV {
+                    re[m][v] = re[m][v].plus(first_re[m][v]);
+                    im[m][v] = im[m][v].plus(first_im[m][v]);
                 }
             }
             for m in 0..MR {

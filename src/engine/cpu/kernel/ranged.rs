@@ -30,17 +30,10 @@ pub struct Ranged {
 impl Convolution {
     /// The kernels that can compute it.
     pub fn choices(&self) -> impl Iterator<Item = Choice> {
-        let usable = |index: &usize| self.may_transform() && self.outputs(*index) > 0;
+        let fits = fft::fits(self.packed.shape(self.dilation));
+        let usable = move |index: &usize| fits && self.outputs(*index) > 0;
         let transforms = (0..TRANSFORMS).filter(usable).map(Choice::Transform);
         [Choice::Own, Choice::Direct].into_iter().chain(transforms)
-    }
-
-    /// Whether transforms are accurate enough. Short kernels of neighbouring positions are the first
-    /// layers of a network, whose errors pass through all others, and gain less than long ones
-    /// (docs/decisions/when-to-transform.md).
-    fn may_transform(&self) -> bool {
-        let shape = self.packed.shape(self.dilation);
-        fft::fits(shape) && (self.dilation > 1 || fft::points_for(shape).is_some())
     }
 
     /// The fastest kernel for a range of so many rows: a function of that number and the shape of

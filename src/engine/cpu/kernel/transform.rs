@@ -7,19 +7,32 @@ use std::f64::consts::TAU;
 /// Channels that are real parts; as many are imaginary parts.
 const HALF: usize = CHANNELS / 2;
 
-/// Twiddle factors of one radix-4 stage: for each `p`, the powers p, 2p and 3p of the root of unity
-/// as (cosine, sine).
-pub type Stage = Vec<[(f32, f32); 3]>;
+/// Twiddle factors of one radix-4 stage: for each `p`, the powers p, 2p and 3p of the root of unity.
+pub type Stage = Vec<[Root; 3]>;
+
+/// A power of a root of unity. Its parts are sums of two numbers, because their rounding errors
+/// would be the largest of a convolution: they are the same in all its outputs, and add up from
+/// layer to layer (docs/decisions/when-to-transform.md).
+#[derive(Debug, Clone, Copy)]
+pub struct Root {
+    cos: [f32; 2],
+    sin: [f32; 2],
+}
+
+impl Root {
+    /// The number at an angle in radians.
+    fn at(angle: f64) -> Self {
+        let parts = |x: f64| [x as f32, (x - f64::from(x as f32)) as f32];
+        Self { cos: parts(angle.cos()), sin: parts(angle.sin()) }
+    }
+}
 
 /// Twiddle factors of the radix-4 stages of a transform of `points`, longest first.
 pub fn twiddles(points: usize) -> Vec<Stage> {
     let mut stages = vec![];
     let mut n = points;
     while n >= 4 {
-        let root = |power: usize| {
-            let (sin, cos) = (-TAU * power as f64 / n as f64).sin_cos();
-            (cos as f32, sin as f32)
-        };
+        let root = |power: usize| Root::at(-TAU * power as f64 / n as f64);
         stages.push((0..n / 4).map(|p| [root(p), root(2 * p), root(3 * p)]).collect());
         n /= 4;
     }
@@ -78,13 +91,16 @@ impl<V: Lanes> Complex<V> {
     }
 
     #[inline(always)]
-    unsafe fn times(self, (cos, sin): (f32, f32)) -> Self {
+    unsafe fn times(self, root: Root) -> Self {
         // SAFETY: see `plus`.
         unsafe {
-            let (cos, sin) = (V::splat(cos), V::splat(sin));
+            let [cos, cos_rest] = root.cos.map(|x| V::splat(x));
+            let [sin, sin_rest] = root.sin.map(|x| V::splat(x));
+            let re = self.re.times(cos_rest).sub_product(self.im, sin_rest);
+            let im = self.im.times(cos_rest).add_product(self.re, sin_rest);
             Self {
-                re: self.re.times(cos).sub_product(self.im, sin),
-                im: self.im.times(cos).add_product(self.re, sin),
+                re: re.sub_product(self.im, sin).add_product(self.re, cos),
+                im: im.add_product(self.re, sin).add_product(self.im, cos),
             }
         }
     }
