@@ -28,7 +28,9 @@ pub const POINTS: [usize; 4] = [32, 64, 128, 256];
 /// at the ends of a stretch.
 const GOOD_ENOUGH: f64 = 1.3;
 /// Most tiles that go through the stages together: enough to use each weight often.
-const TILES: usize = 32;
+const TILES: usize = 30;
+/// Tiles that are multiplied with a matrix at once.
+const GROUP: usize = 6;
 /// A multiply-add inside transforms takes about as long as this many of the direct kernel.
 const OVERHEAD: usize = 2;
 /// Transforms must be expected to be this many times faster than the direct kernel, or they are not
@@ -214,7 +216,7 @@ pub fn convolve(
     assert!(pass.fits(spectral.taps, spectral.dilation, CHANNELS), "the input holds the pass");
     let tiles = spectral.tiles(pass.rows);
     scratch.rows.hold(spectral.outputs * CHANNELS);
-    let together = tiles.div_ceil(tiles.div_ceil(TILES));
+    let together = tiles.div_ceil(tiles.div_ceil(TILES)).next_multiple_of(GROUP);
     for first in (0..tiles).step_by(together) {
         let tiles = first..tiles.min(first + together);
         let super::Scratch { rows: all_rows, transforms: scratch, .. } = &mut *scratch;
@@ -251,7 +253,7 @@ impl Work for Forward<'_> {
         // SAFETY: passed on.
         unsafe {
             match V::WIDTH {
-                16 => self.products::<V, 6, 2>(),
+                16 => self.products::<V, GROUP, 2>(),
                 _ => self.products::<V, 2, 2>(),
             }
         }
@@ -291,6 +293,10 @@ impl Forward<'_> {
                 while tile + MR <= count {
                     multiply::<V, MR, NV>(rows.add(tile * ROW), weights);
                     tile += MR;
+                }
+                while MR > 3 && tile + 3 <= count {
+                    multiply::<V, 3, NV>(rows.add(tile * ROW), weights);
+                    tile += 3;
                 }
                 while tile < count {
                     multiply::<V, 1, NV>(rows.add(tile * ROW), weights);
