@@ -80,7 +80,9 @@ impl Rows {
     ) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
         for allele in &outcome.alleles {
-            let own = self.own_cells(record, &allele.allele);
+            // as a table without a header writes an allele without bases
+            let written = if allele.allele.is_empty() { "-" } else { &allele.allele };
+            let own = self.own_cells(record, written);
             let AlleleOutcome { outcome, warnings, .. } = allele;
             let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
             let warnings = if warnings.is_empty() { NOTHING.into() } else { warnings.join("&") };
