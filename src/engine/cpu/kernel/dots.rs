@@ -101,16 +101,22 @@ impl Work for Rows<'_> {
     #[inline(always)]
     unsafe fn run<V: Lanes>(mut self) {
         let rows = self.pass.rows;
-        let last = rows.checked_sub(TOGETHER);
         for output in 0..self.dots.bias.len() {
+            // Plain loops: a closure may not be inlined, and would then lack the instruction set.
             // SAFETY: all rows are inside the pass.
             unsafe {
-                match last {
+                match rows.checked_sub(TOGETHER) {
                     // some of the last rows twice, which is faster than one by one
-                    Some(last) => (0..rows)
-                        .step_by(TOGETHER)
-                        .for_each(|row| self.rows::<V, TOGETHER>(output, row.min(last))),
-                    None => (0..rows).for_each(|row| self.rows::<V, 1>(output, row)),
+                    Some(last) => {
+                        for row in (0..rows).step_by(TOGETHER) {
+                            self.rows::<V, TOGETHER>(output, row.min(last));
+                        }
+                    }
+                    None => {
+                        for row in 0..rows {
+                            self.rows::<V, 1>(output, row);
+                        }
+                    }
                 }
             }
         }

@@ -144,11 +144,15 @@ impl Sums<'_> {
             unsafe {
                 match self.rows.checked_sub(MR) {
                     // some of the last rows twice, which is faster than one by one
-                    Some(last) => (0..self.rows)
-                        .step_by(MR)
-                        .for_each(|row| self.block::<V, MR, NV>(panel, column, row.min(last))),
+                    Some(last) => {
+                        for row in (0..self.rows).step_by(MR) {
+                            self.block::<V, MR, NV>(panel, column, row.min(last));
+                        }
+                    }
                     None => {
-                        (0..self.rows).for_each(|row| self.block::<V, 1, NV>(panel, column, row))
+                        for row in 0..self.rows {
+                            self.block::<V, 1, NV>(panel, column, row);
+                        }
                     }
                 }
             }
