@@ -162,6 +162,17 @@ fn every_golden_comes_out_of_both_engines() {
             compare(&golden, row, "", &run(&cpu, job(&model, window, false)), &what);
             compare(&golden, row, "rc_", &turn(run(&cpu, job(&model, window, true))), &what);
         }
+        #[cfg(feature = "torch")]
+        {
+            use atrous::engine::{Device, Precision, TorchEngine};
+            let (device, precision) = (Device::Cpu, Precision::Fp32);
+            let torch = TorchEngine::new(&model, wanted.clone(), device, precision).unwrap();
+            for (row, window) in windows.iter().enumerate() {
+                let what = format!("{name}.{ending}, libtorch");
+                compare(&golden, row, "", &run(&torch, job(&model, window, false)), &what);
+                compare(&golden, row, "rc_", &turn(run(&torch, job(&model, window, true))), &what);
+            }
+        }
         // one window with a control and N is enough for the slow loops
         if ending != "pt" {
             let oracle = Oracle::new(&model, wanted);

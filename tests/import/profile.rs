@@ -63,25 +63,47 @@ fn a_network_comes_back_number_by_number_with_its_window_and_tracks() {
 
 #[test]
 fn every_tensor_that_is_missing_misshapen_or_left_over_is_named() {
-    let tensors = bpnet_lite(1, 0);
-    for index in 0..tensors.len() {
-        let mut fewer = tensors.clone();
-        let gone = fewer.remove(index).name;
-        match import_lite(&fewer) {
-            // these two layers may have no bias
-            Ok(_) => assert!(["fconv.bias", "linear.bias"].contains(&gone.as_str()), "{gone}"),
-            Err(error) => {
-                let (layer, _) = gone.rsplit_once('.').unwrap();
-                assert!(error.to_string().contains(layer), "{gone}: {error}");
+    let kinds = [
+        (Family::BpNetLite, None, (1, 0)),
+        (Family::BpNetLite, None, (2, 2)),
+        (Family::BasePairNet, Some(61), (2, 2)),
+        (Family::ProCapNet, None, (2, 0)),
+    ];
+    for (family, trimming, (strands, controls)) in kinds {
+        let read = |tensors: &[Saved]| {
+            let folder = Folder::new();
+            let options = ImportOptions { window: Some(400), trimming, ..ImportOptions::default() };
+            let file = folder.put("m.pt", &checkpoint(tensors));
+            import(FamilyChoice::Only(family), &[file], &options)
+        };
+        let tensors = bpnet_lite(strands, controls);
+        read(&tensors).unwrap();
+        for index in 0..tensors.len() {
+            let mut fewer = tensors.clone();
+            let gone = fewer.remove(index).name;
+            match read(&fewer) {
+                // these two layers may have no bias
+                Ok(_) => {
+                    assert!(["fconv.bias", "linear.bias"].contains(&gone.as_str()), "{gone}");
+                }
+                Err(error) => {
+                    let (layer, _) = gone.rsplit_once('.').unwrap();
+                    assert!(error.to_string().contains(layer), "{family:?} {gone}: {error}");
+                }
+            }
+            let mut turned = tensors.clone();
+            if turned[index].shape.len() > 1 {
+                turned[index].shape.reverse();
+                let error = read(&turned).unwrap_err().to_string();
+                assert!(error.contains("expected"), "{family:?} {gone}: {error}");
             }
         }
-        let mut turned = tensors.clone();
-        if turned[index].shape.len() > 1 {
-            turned[index].shape.reverse();
-            let error = import_lite(&turned).unwrap_err().to_string();
-            assert!(error.contains("expected"), "{gone}: {error}");
-        }
+        let mut more = tensors;
+        more.push(Saved::floats("rconvs.9.weight", &[1], &[0.0]));
+        let error = read(&more).unwrap_err().to_string();
+        assert!(error.contains("rconvs.9.weight"), "{family:?}: {error}");
     }
+    let tensors = bpnet_lite(1, 0);
     let mut more = tensors.clone();
     more.push(Saved::floats("rconvs.9.weight", &[1], &[0.0]));
     let error = import_lite(&more).unwrap_err().to_string();
