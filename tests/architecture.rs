@@ -32,7 +32,8 @@ const NEVER: &[(&str, &[&str], &str)] = &[
 const BUT: &[(&str, &[&str])] = &[
     ("clap::", &["cli/", "main.rs"]),
     ("noodles::", &["genome/", "track/"]),
-    ("spliceai", &["model/import", "cli/", "effect/"]),
+    // layouts of tables of variants go by the names of the programs that read them
+    ("spliceai", &["model/import", "cli/", "effect/", "genome/variants/schema.rs"]),
 ];
 
 #[test]

@@ -158,6 +158,7 @@ mod tests {
         let mut text =
             "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n".to_owned();
         for (chrom, pos) in positions {
+            let pos = if *pos == 0 { "bad".to_owned() } else { pos.to_string() };
             text += &format!("{chrom}\t{pos}\t.\tA\tC\t.\t.\t.\n");
         }
         let path = folder.join("in.vcf");

@@ -11,6 +11,9 @@ const PREFIX: &str = "atrous_";
 /// Where a table has a number that is not defined.
 const UNDEFINED: &str = "NA";
 
+/// The numbers of one task: whether each is a position, and what it is, where it is defined.
+type Numbers = Vec<(bool, Option<f64>)>;
+
 /// Turns track effects into text.
 #[derive(Debug, Clone)]
 pub struct TrackText {
@@ -91,14 +94,14 @@ impl TrackText {
     }
 
     /// The numbers of one task: columns, then p-values.
-    fn numbers(effect: &TrackEffect, columns: &[Column]) -> Vec<(bool, Option<f64>)> {
+    fn numbers(effect: &TrackEffect, columns: &[Column]) -> Numbers {
         let values: &Values = &effect.values;
         let own = columns.iter().map(|&c| (c == Column::MaxAbsPos, values.get(c)));
         own.chain(effect.p.iter().map(|&p| (false, p))).collect()
     }
 
     /// Every number of an ALT, per task; none for an ALT without scores.
-    fn of_allele(&self, allele: &AlleleOutcome<'_>) -> Option<Vec<Vec<(bool, Option<f64>)>>> {
+    fn of_allele(&self, allele: &AlleleOutcome<'_>) -> Option<Vec<Numbers>> {
         let Outcome::Scored(tasks) = &allele.outcome else { return None };
         let numbers = |task: &GeneScore<'_>| match task.scores.first() {
             Some(Scores::Effect(effect)) => Some(Self::numbers(effect, &self.columns)),
@@ -137,10 +140,10 @@ impl Print for TrackText {
         let mut fields = Vec::new();
         if alleles.iter().any(Option::is_some) {
             for (index, key) in self.keys.iter().enumerate() {
-                let of_allele = |allele: &Option<Vec<Vec<(bool, Option<f64>)>>>| match allele {
+                let of_allele = |allele: &Option<Vec<Numbers>>| match allele {
                     None => vec![".".to_owned(); self.tasks.len()],
                     Some(tasks) => {
-                        let text = |task: &Vec<(bool, Option<f64>)>| match task[index] {
+                        let text = |task: &Numbers| match task[index] {
                             (position, Some(value)) => self.number(position, value),
                             _ => ".".to_owned(),
                         };
