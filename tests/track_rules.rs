@@ -182,8 +182,8 @@ fn an_insertion_and_its_deletion_are_opposite() {
             scores.push([0, 1].map(|index| effect(&outcomes[index]).values));
         }
         for column in [Column::Logfc, Column::JsdDistance, Column::SumDiff, Column::D2] {
-            for place in 0..2 {
-                let [cpu, oracle] = [0, 1].map(|engine| scores[engine][place].get(column).unwrap());
+            for (cpu, oracle) in scores[0].iter().zip(&scores[1]) {
+                let [cpu, oracle] = [cpu, oracle].map(|values| values.get(column).unwrap());
                 assert!((cpu - oracle).abs() < 1e-4, "{indel} {}: {cpu} {oracle}", column.name());
             }
         }

@@ -61,8 +61,11 @@ impl Shard {
 /// How many pieces lie before the end of shard `number`.
 fn border(ends: &[u64], number: u64, of: u64) -> usize {
     let total = ends.last().copied().unwrap_or(0);
-    if number >= of {
-        return ends.len();
+    // at both ends also pieces of no length
+    match number {
+        0 => return 0,
+        _ if number >= of => return ends.len(),
+        _ => {}
     }
     let ideal = u64::try_from(u128::from(total) * u128::from(number) / u128::from(of))
         .expect("a part of a number of 64 bits");
@@ -112,6 +115,9 @@ mod tests {
         // one long piece: whole shards are empty
         assert_eq!(cut(&[5, 95, 100], 4), [0..1, 1..1, 1..2, 2..3]);
         assert_eq!(cut(&[1], 3), [0..0, 0..0, 0..1]);
+        // nor is a piece of no length lost
+        assert_eq!(cut(&[0], 1), [0..1]);
+        assert_eq!(cut(&[0, 0, 4], 2), [0..2, 2..3]);
         assert_eq!(cut(&[], 2), [0..0, 0..0]);
     }
 

@@ -72,7 +72,8 @@ fn every_tensor_that_is_missing_misshapen_or_left_over_is_named() {
     for (family, trimming, (strands, controls)) in kinds {
         let read = |tensors: &[Saved]| {
             let folder = Folder::new();
-            let options = ImportOptions { window: Some(400), trimming, ..ImportOptions::default() };
+            let options =
+                ImportOptions { window: Some(2_114), trimming, ..ImportOptions::default() };
             let file = folder.put("m.pt", &checkpoint(tensors));
             import(FamilyChoice::Only(family), &[file], &options)
         };

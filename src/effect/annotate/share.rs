@@ -186,7 +186,10 @@ mod tests {
                 next = share.to;
                 reader.keep_lines(own);
                 let before = lines.len();
-                while let Some(record) = reader.next_record().unwrap() {
+                loop {
+                    let record = reader.next_record().unwrap();
+                    lines.extend(reader.take_bad().into_iter().map(|bad| bad.line));
+                    let Some(record) = record else { break };
                     lines.push(record.variant.line);
                 }
                 assert_eq!((lines.len() - before) as u64, share.to - share.from, "{shard}");
