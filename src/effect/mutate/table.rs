@@ -3,7 +3,7 @@
 use super::{Change, Report, Request};
 use crate::effect::text::{Print, Text};
 use crate::effect::{Outcome, Skip, VariantOutcome};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::genome::Variant;
 use crate::job::OutputFile;
 use crate::job::journal::{Checkpoint, Journal, Settings};
@@ -32,15 +32,7 @@ impl Table {
         settings: &Settings,
     ) -> Result<(Self, Option<Done>)> {
         let path = request.table.clone();
-        let bgzip = match VariantFormat::of(&path)? {
-            None => false,
-            Some(VariantFormat::Table { bgzip }) => bgzip,
-            Some(_) => {
-                return Err(Error::usage("changes of a region are written as a table")
-                    .at(&path)
-                    .expected("NAME.tsv, NAME.tsv.gz, or - for standard output"));
-            }
-        };
+        let bgzip = VariantFormat::of_changes(&path)?;
         // what else is written is known only when all is
         let alone = request.importance.is_none() && request.plot.is_none();
         let part = OutputFile::part_of(&path)?.filter(|_| alone);

@@ -352,15 +352,7 @@ struct Table {
 impl Table {
     fn create(request: &MutateRequest) -> Result<Self> {
         let path = request.table.clone();
-        let bgzip = match VariantFormat::of(&path)? {
-            None => false,
-            Some(VariantFormat::Table { bgzip }) => bgzip,
-            Some(_) => {
-                return Err(Error::usage("changes of a region are written as a table")
-                    .at(&path)
-                    .expected("NAME.tsv, NAME.tsv.gz, or - for standard output"));
-            }
-        };
+        let bgzip = VariantFormat::of_changes(&path)?;
         let columns = ["chrom", "pos", "ref", "alt", "track", "difference"].map(String::from);
         Ok(Self { rows: AlleleTable::create(&path, bgzip, &[], &columns, None)?, path })
     }

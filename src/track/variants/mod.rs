@@ -60,6 +60,20 @@ impl VariantFormat {
                 .expected("NAME.vcf or NAME.tsv, each also with .gz, NAME.bcf, or - for stdout")),
         }
     }
+
+    /// Whether the table of the changes of a region is bgzipped.
+    ///
+    /// # Errors
+    /// Anything but a table (usage).
+    pub fn of_changes(path: &Path) -> Result<bool> {
+        match Self::of(path)? {
+            None => Ok(false),
+            Some(Self::Table { bgzip }) => Ok(bgzip),
+            Some(_) => Err(Error::usage("changes of a region are written as a table")
+                .at(path)
+                .expected("NAME.tsv, NAME.tsv.gz, or - for standard output")),
+        }
+    }
 }
 
 /// What of an output is there when an interrupted run goes on.
