@@ -3,6 +3,7 @@
 //! Files are named relative to `root`, which is relative to the folder of the TOML file; a `root`
 //! that begins with `$NAME` begins with that variable of the environment.
 
+use super::parts;
 use crate::error::{Error, Result};
 use crate::network::architecture::{Stack, Stem};
 use crate::network::{Activation, architecture};
@@ -131,10 +132,10 @@ pub struct Counts {
     /// Bases whose counts are added up before they are compared (`poisson` only).
     #[serde(default = "one")]
     pub bin: usize,
-    /// Also the squared error of ln(1 + sum) in wide bins (`poisson` only): gives the ups and downs
-    /// between peaks a weight that likelihood alone gives to peaks.
+    /// Also the squared error of ln(1 + sum) in bins of these widths (`poisson` only): gives the
+    /// ups and downs between peaks a weight that likelihood alone gives to peaks.
     #[serde(default)]
-    pub log_bins: Option<LogBins>,
+    pub log_bins: Vec<LogBins>,
     /// Weight of the squared error of ln(1 + total) beside the profile's likelihood (`profile`
     /// only); the mean total of a window unless said, so that both weigh about the same.
     #[serde(default)]
@@ -152,7 +153,7 @@ fn count() -> String {
     "count".into()
 }
 
-/// Wide bins whose squared error is part of the loss.
+/// Bins whose squared error is part of the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogBins {
@@ -188,6 +189,28 @@ pub struct CountTrack {
     /// Two files of replicates of this track, to say what a perfect model could reach.
     #[serde(default)]
     pub replicates: Vec<PathBuf>,
+    /// Counts above are taken as this while learning, in the place of that of all tracks.
+    #[serde(default)]
+    pub cap: Option<f32>,
+    /// Weight of its losses (`poisson` only).
+    #[serde(default = "unit_weight")]
+    pub weight: f64,
+    /// Learned for what it teaches the trunk: not judged, and not predicted unless asked for.
+    #[serde(default)]
+    pub auxiliary: bool,
+}
+
+impl Counts {
+    /// Counts of each track above these are taken as these while learning.
+    pub fn caps(&self) -> Vec<f32> {
+        let of = |track: &CountTrack| track.cap.or(self.cap).unwrap_or(f32::MAX);
+        self.tracks.iter().map(of).collect()
+    }
+
+    /// The tracks that are judged; they come before the auxiliary ones.
+    pub fn judged(&self) -> usize {
+        self.tracks.iter().take_while(|track| !track.auxiliary).count()
+    }
 }
 
 /// The strand that counts belong to.
@@ -221,6 +244,10 @@ pub struct Splice {
     /// Weight of a site in the loss; other bases weigh 1.
     #[serde(default = "unit_weight")]
     pub site_weight: f64,
+    /// Also learn what every other base of a transcript is: intron, untranslated or a place in a
+    /// codon ([`parts`]).
+    #[serde(default)]
+    pub parts: bool,
 }
 
 fn shortest_intron() -> u64 {
@@ -354,6 +381,11 @@ pub struct Training {
     pub weight_decay: f64,
     /// Longest gradient.
     pub clip: f64,
+    /// Convolutions whose taps lie multiples of so many bases apart are computed at every so many
+    /// bases only, and held between them, in steps before `hold_steps`; 1 for never.
+    pub hold: usize,
+    /// The step from which every base is computed.
+    pub hold_steps: u64,
     /// Weights are averaged over the steps with this share of the past; 0 for none.
     pub average: f64,
     /// Half of the examples are read as their reverse complement (counts only; splice sites are
@@ -383,6 +415,8 @@ impl Default for Training {
             plateau: 3,
             weight_decay: 1e-2,
             clip: 1.0,
+            hold: 1,
+            hold_steps: 0,
             average: 0.0,
             reverse_complement: true,
             validate_every: 250,
@@ -474,7 +508,11 @@ impl Config {
     pub fn outputs(&self) -> Vec<String> {
         match &self.counts {
             Some(counts) => counts.tracks.iter().map(|track| track.name.clone()).collect(),
-            None => ["none", "acceptor", "donor"].map(String::from).into(),
+            None => {
+                let parts = self.splice.as_ref().is_some_and(|splice| splice.parts);
+                let parts = if parts { &parts::NAMES[..] } else { &[] };
+                ["none", "acceptor", "donor"].iter().chain(parts).map(ToString::to_string).collect()
+            }
         }
     }
 
@@ -508,6 +546,7 @@ impl Config {
             ("training.window", training.window as u64, 1 << 24),
             ("training.batch", training.batch as u64, 1 << 16),
             ("training.steps", training.steps, 1 << 40),
+            ("training.hold", training.hold as u64, 1 << 16),
             ("training.validate_every", training.validate_every, 1 << 40),
             ("training.checkpoint_every", training.checkpoint_every, 1 << 40),
         ] {
@@ -550,8 +589,22 @@ impl Config {
             .found(format!("{} of +, {} of -", of(CountStrand::Plus), of(CountStrand::Minus)))
             .expected("as many, in the same order"));
         }
-        if counts.cap.is_some_and(|cap| !(cap > 0.0 && cap.is_finite())) {
-            return wrong("`counts.cap` must be above 0".into());
+        let caps = counts.tracks.iter().map(|track| track.cap).chain([counts.cap]);
+        if caps.flatten().any(|cap| !(cap > 0.0 && cap.is_finite())) {
+            return wrong("`counts.cap`, and that of a track, must be above 0".into());
+        }
+        if counts.judged() == 0 || counts.tracks[counts.judged()..].iter().any(|t| !t.auxiliary) {
+            return wrong(
+                "auxiliary tracks stand behind the others, one of which is needed".into(),
+            );
+        }
+        if let Some(track) = counts.tracks.iter().find(|t| !(t.weight > 0.0 && t.weight <= 1e6)) {
+            return Err(Error::new(format!("track {:?}: `weight` is out of range", track.name))
+                .found(track.weight)
+                .expected("above 0, at most 1000000"));
+        }
+        if counts.loss == CountLoss::Profile && counts.tracks.iter().any(|t| t.weight != 1.0) {
+            return wrong("`weight` of a track means nothing to the loss `profile`".into());
         }
         if counts.loss == CountLoss::Profile && counts.bin != 1 {
             return wrong("`counts.bin` means nothing to the loss `profile`".into());
@@ -563,7 +616,7 @@ impl Config {
             return Err(Error::new("`training.window` is no multiple of `counts.bin`")
                 .found(format!("{} and {}", self.training.window, counts.bin)));
         }
-        if let Some(LogBins { width, weight }) = counts.log_bins {
+        for &LogBins { width, weight } in &counts.log_bins {
             if counts.loss == CountLoss::Profile {
                 return wrong("`counts.log_bins` means nothing to the loss `profile`".into());
             }

@@ -176,7 +176,12 @@ impl Loop<'_> {
             Error::new(format!("step {}: {}", step + 1, error.what()))
                 .remedy("lower `training.rate`, lower `counts.cap` or look at the data")
         };
-        let logits = self.network.forward(&batch.codes, batch.controls.as_ref(), batch.length)?;
+        let logits = self.network.forward(
+            &batch.codes,
+            batch.controls.as_ref(),
+            batch.length,
+            if step < training.hold_steps { training.hold } else { 1 },
+        )?;
         let loss = self.loss.of(&logits, batch)?.mean()?;
         let value = loss.f_double_value(&[])?;
         if !value.is_finite() {
@@ -330,8 +335,8 @@ fn place(predicted: &mut Predicted, range: Interval, strand: Strand, values: &[f
     let rows: Vec<&[f32]> = values.chunks_exact(length).collect();
     let (rows, first) = match (splice, strand) {
         (false, _) => (&rows[..], 0),
-        (true, Strand::Plus) => (&rows[1..], 0),
-        (true, Strand::Minus) => (&rows[1..], 2),
+        (true, Strand::Plus) => (&rows[1..3], 0),
+        (true, Strand::Minus) => (&rows[1..3], 2),
     };
     for (row, to) in rows.iter().zip(&mut predicted.tracks[first..]) {
         let to = &mut to[start..start + length];
@@ -360,7 +365,9 @@ pub fn estimate(run: &Run<'_>, options: &Options) -> Result<(String, f64)> {
         let batch = maker.of_step(&run.sampler, step as u64, training.batch);
         let start = Instant::now();
         let batch = Placed::new(&batch, network.device())?;
-        let logits = network.forward(&batch.codes, batch.controls.as_ref(), batch.length)?;
+        let hold = if training.hold_steps > 0 { training.hold } else { 1 };
+        let controls = batch.controls.as_ref();
+        let logits = network.forward(&batch.codes, controls, batch.length, hold)?;
         let mean = loss.of(&logits, &batch)?.mean()?;
         optimiser.step(&network, &mean, training, training.rate, step as u64)?;
         let _ = numbers(&mean)?;

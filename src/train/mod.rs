@@ -22,6 +22,7 @@ pub mod judge;
 mod loss;
 pub mod metrics;
 pub mod network;
+pub mod parts;
 pub mod random;
 pub mod run;
 pub mod sampler;

@@ -9,6 +9,7 @@ mod card;
 mod cuda;
 mod driver;
 mod edits;
+mod learning;
 mod networks;
 mod place;
 mod program;

@@ -5,13 +5,12 @@ use crate::engine::fold::scale_and_shift;
 use crate::error::Result;
 use crate::model::Weights;
 use crate::network::{Activation, Graph, NodeId, Op, Span};
-use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
 /// Axis of the channels: values are `[window, channel, 1, position]`.
-const CHANNELS: i64 = 1;
+pub(super) const CHANNELS: i64 = 1;
 /// Axis of the positions.
-const POSITIONS: i64 = 3;
+pub(super) const POSITIONS: i64 = 3;
 
 /// By how much a batch moves the stored mean and variance of a normalisation.
 const BATCH_SHARE: f64 = 0.1;
@@ -19,12 +18,10 @@ const BATCH_SHARE: f64 = 0.1;
 /// What is done at each node.
 pub struct Program {
     steps: Vec<Step>,
-    /// Whether gradients are wanted: then no value is written over.
-    learns: bool,
 }
 
 /// What is done at one node, with its tensors.
-enum Step {
+pub(super) enum Step {
     /// Nothing: an input, a cropping, or a normalisation that went into the convolution before it.
     Pass,
     Conv {
@@ -80,24 +77,31 @@ impl Value {
 
     /// The part that covers `wanted`, with zeros where the value ends before.
     fn over(self, wanted: Span) -> Result<Self> {
-        let Self { mut tensor, span, mut own } = self;
-        let part = wanted.intersect(span);
-        if part != span {
-            tensor = tensor.f_narrow(POSITIONS, part.start - span.start, part.len() as i64)?;
-        }
-        if part != wanted {
-            let zeros = [part.start - wanted.start, wanted.end - part.end];
-            (tensor, own) = (tensor.f_constant_pad_nd(zeros)?, true);
-        }
-        Ok(Self { tensor, span: wanted, own })
+        let own = self.own || wanted.intersect(self.span) != wanted;
+        Ok(Self { tensor: over(&self.tensor, self.span, wanted)?, span: wanted, own })
     }
+}
+
+/// The part of a tensor over the positions `span` that covers `wanted`, with zeros where it ends
+/// before.
+pub(super) fn over(tensor: &Tensor, span: Span, wanted: Span) -> Result<Tensor> {
+    let part = wanted.intersect(span);
+    let mut tensor = tensor.shallow_clone();
+    if part != span {
+        tensor = tensor.f_narrow(POSITIONS, part.start - span.start, part.len() as i64)?;
+    }
+    if part != wanted {
+        let zeros = [part.start - wanted.start, wanted.end - part.end];
+        tensor = tensor.f_constant_pad_nd(zeros)?;
+    }
+    Ok(tensor)
 }
 
 /// The positions at which each node is computed.
 pub struct Ranges {
-    computed: Vec<Span>,
+    pub(super) computed: Vec<Span>,
     /// Where each node has values at all, for a network in a window.
-    domains: Option<Vec<Span>>,
+    pub(super) domains: Option<Vec<Span>>,
 }
 
 impl Ranges {
@@ -115,7 +119,7 @@ impl Ranges {
     }
 
     /// What `node` reads of its input `input`.
-    fn read(&self, graph: &Graph, node: NodeId, input: NodeId) -> Span {
+    pub(super) fn read(&self, graph: &Graph, node: NodeId, input: NodeId) -> Span {
         let op = &graph.nodes()[node].op;
         match &self.domains {
             Some(domains) if op.pools() => domains[input],
@@ -147,49 +151,7 @@ impl Program {
             false => builder.step(node, folded[node]),
         };
         let steps = (0..graph.nodes().len()).map(step).collect::<Result<_>>()?;
-        Ok(Self { steps, learns: false })
-    }
-
-    /// The same network over tensors that may change, of the shapes that [`Variables`] gives them:
-    /// nothing is folded, batch norms use the batch, and gradients can be taken.
-    ///
-    /// # Errors
-    /// What libtorch says.
-    ///
-    /// [`Variables`]: super::trainable::Variables
-    pub fn learning(
-        graph: &Graph,
-        variables: &BTreeMap<String, Tensor>,
-        device: Device,
-    ) -> Result<Self> {
-        let nothing = Weights::new();
-        let builder = Builder { graph, weights: &nothing, device, kind: Kind::Float };
-        let steps = (0..graph.nodes().len()).map(|node| {
-            let name = &graph.nodes()[node].name;
-            let own = |suffix: &str| {
-                let tensor = variables.get(&format!("{name}.{suffix}"));
-                Frozen(tensor.expect("a variable for each parameter").shallow_clone())
-            };
-            Ok(match graph.nodes()[node].op {
-                Op::Conv { bias, dilation, channels, .. } => {
-                    let bias = match bias {
-                        true => own("bias"),
-                        false => Frozen(Tensor::f_zeros([channels as i64], (Kind::Float, device))?),
-                    };
-                    Step::Conv { weight: own("weight"), bias, dilation: dilation as i64 }
-                }
-                Op::BatchNorm { epsilon } => Step::BatchNorm {
-                    scale: own("scale"),
-                    shift: own("shift"),
-                    mean: own("mean"),
-                    var: own("var"),
-                    epsilon,
-                },
-                Op::Affine => Step::Affine { scale: own("scale"), shift: own("shift") },
-                _ => builder.step(node, None)?,
-            })
-        });
-        Ok(Self { steps: steps.collect::<Result<_>>()?, learns: true })
+        Ok(Self { steps })
     }
 
     /// Evaluates the network; each node at the positions that are needed of it, and no others.
@@ -218,13 +180,18 @@ impl Program {
                     (_, None) => None,
                 };
                 let mut value = value.expect("a value stays until its last reader");
-                value.own &=
-                    !self.learns && inputs.iter().filter(|&&other| other == input).count() == 1;
+                value.own &= inputs.iter().filter(|&&other| other == input).count() == 1;
                 operands.push(value.over(ranges.read(graph, node, input))?);
             }
             values.push(match operands.is_empty() {
                 true => Some(controls.take().expect("controls for a network that reads them")),
-                false => Some(step.apply(operands, ranges.computed[node])?),
+                false => {
+                    let own = operands[0].own || !matches!(step, Step::Pass);
+                    let written = operands[0].own;
+                    let tensors = operands.into_iter().map(|value| value.tensor).collect();
+                    let tensor = step.apply(tensors, written)?;
+                    Some(Value { tensor, span: ranges.computed[node], own })
+                }
             });
         }
         let mut end = |node: NodeId| values[node].take();
@@ -255,13 +222,13 @@ impl Program {
 }
 
 impl Step {
-    /// The value at the positions `span`, from inputs over the positions that this reads.
-    fn apply(&self, operands: Vec<Value>, span: Span) -> Result<Value> {
+    /// The value, from inputs over the positions that this reads; the first one may be written
+    /// over if it is the caller's `own`.
+    pub(super) fn apply(&self, operands: Vec<Tensor>, own: bool) -> Result<Tensor> {
         let mut rest = operands.into_iter();
-        let Value { tensor: mut x, own, .. } = rest.next().expect("every operation reads a value");
-        let mut rest = rest.map(|value| value.tensor);
-        let tensor = match self {
-            Step::Pass => return Ok(Value { tensor: x, span, own }),
+        let mut x = rest.next().expect("every operation reads a value");
+        Ok(match self {
+            Step::Pass => x,
             Step::Conv { weight, bias, dilation } => {
                 x.f_conv2d(weight, Some(&**bias), [1, 1], [0, 0], [1, *dilation], 1)?
             }
@@ -305,17 +272,16 @@ impl Step {
                 let total = x.f_sum_dim_intlist(axes, true, Kind::Double)?;
                 total.f_add_scalar(*offset)?.f_log()?
             }
-        };
-        Ok(Value { tensor, span, own: true })
+        })
     }
 }
 
 /// Makes the steps.
-struct Builder<'a> {
-    graph: &'a Graph,
-    weights: &'a Weights,
-    device: Device,
-    kind: Kind,
+pub(super) struct Builder<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) weights: &'a Weights,
+    pub(super) device: Device,
+    pub(super) kind: Kind,
 }
 
 impl<'a> Builder<'a> {
@@ -331,7 +297,7 @@ impl<'a> Builder<'a> {
         readers.next().filter(|id| self.graph.readers()[node] == 1 && norm(id))
     }
 
-    fn step(&self, node: NodeId, folded: Option<NodeId>) -> Result<Step> {
+    pub(super) fn step(&self, node: NodeId, folded: Option<NodeId>) -> Result<Step> {
         let place = |values: &[f32], shape: &[i64]| self.place(node, values, shape);
         let per_channel = |values: Vec<f64>| {
             let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();

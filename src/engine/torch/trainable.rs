@@ -1,5 +1,6 @@
 //! A network whose tensors can change: forward with gradients, and back to plain weights.
 
+use super::learning::{Holds, Learning};
 use super::place::Place;
 use super::program::{Program, Ranges, Value};
 use super::{Frozen, shim};
@@ -20,7 +21,7 @@ pub type Variables = BTreeMap<String, Tensor>;
 pub struct Trainable {
     graph: Graph,
     variables: Variables,
-    program: Program,
+    learning: Learning,
     device: tch::Device,
     name: String,
     letters: Frozen,
@@ -70,12 +71,12 @@ impl Trainable {
                 variables.insert(parameter.name, place);
             }
         }
-        let program = Program::learning(graph, &variables, device)?;
+        let learning = Learning::new(graph, &variables, device)?;
         let letters = rows(UnknownBase::Zero);
         let shape = [letters.len() as i64, INPUT_CHANNELS as i64];
         let letters = Tensor::f_from_slice(&letters.concat())?.f_view(shape)?;
         let letters = Frozen(letters.f_to_device(device)?);
-        Ok(Self { graph: graph.clone(), variables, program, device, name, letters })
+        Ok(Self { graph: graph.clone(), variables, learning, device, name, letters })
     }
 
     /// The device: `cpu`, `cuda:0 NVIDIA H200`.
@@ -99,7 +100,8 @@ impl Trainable {
     }
 
     /// The outputs `[example, channel, position]` at the `length` positions in the middle of the
-    /// letters, with what gradients need.
+    /// letters, with what gradients need. Convolutions of long dilation are held over `hold`
+    /// positions ([`Holds`]); 1 for none.
     ///
     /// # Errors
     /// What libtorch says; no memory on the device.
@@ -108,17 +110,19 @@ impl Trainable {
         codes: &Tensor,
         controls: Option<&Tensor>,
         length: usize,
+        hold: usize,
     ) -> Result<Tensor> {
-        self.run(&self.program, codes, controls, length)
+        let (letters, covered) = self.letters(codes, length)?;
+        let holds = Holds::new(&self.graph, hold);
+        let ranges = holds.ranges(&self.graph, Span::new(0, length as i64));
+        let outputs =
+            self.learning.run(&self.graph, &ranges, &holds, letters, controls, covered)?;
+        Ok(outputs.rows.f_squeeze_dim(2)?)
     }
 
-    fn run(
-        &self,
-        program: &Program,
-        codes: &Tensor,
-        controls: Option<&Tensor>,
-        length: usize,
-    ) -> Result<Tensor> {
+    /// The letters as the network reads them, `[example, letter, 1, position]`, and the positions
+    /// that they cover, where the outputs begin at 0.
+    fn letters(&self, codes: &Tensor, length: usize) -> Result<(Tensor, Span)> {
         let reach = self.graph.reach();
         let (examples, width) = codes.size2()?;
         let covered = Span::new(0, length as i64).widen(reach.left, reach.right);
@@ -130,12 +134,7 @@ impl Trainable {
         let codes = codes.f_view([-1])?.f_to_kind(Kind::Int)?;
         let rows = self.letters.f_index_select(0, &codes)?;
         let letters = rows.f_view([examples, 1, width, INPUT_CHANNELS as i64])?;
-        let letters = letters.f_permute([0, 3, 1, 2])?.f_contiguous()?;
-        let ranges = Ranges::of_outputs(&self.graph, Span::new(0, length as i64));
-        let controls = controls.map(|tensor| Value::input(tensor, covered));
-        let letters = Value::input(&letters, covered);
-        let outputs = program.run(&self.graph, &ranges, letters, controls)?;
-        Ok(outputs.rows.f_squeeze_dim(2)?)
+        Ok((letters.f_permute([0, 3, 1, 2])?.f_contiguous()?, covered))
     }
 
     /// The weights as they are now, in the processor's memory.
@@ -173,7 +172,15 @@ impl Snapshot<'_> {
         controls: Option<&Tensor>,
         length: usize,
     ) -> Result<Tensor> {
-        tch::no_grad(|| self.of.run(&self.program, codes, controls, length))
+        tch::no_grad(|| {
+            let graph = &self.of.graph;
+            let (letters, covered) = self.of.letters(codes, length)?;
+            let ranges = Ranges::of_outputs(graph, Span::new(0, length as i64));
+            let controls = controls.map(|tensor| Value::input(tensor, covered));
+            let letters = Value::input(&letters, covered);
+            let outputs = self.program.run(graph, &ranges, letters, controls)?;
+            Ok(outputs.rows.f_squeeze_dim(2)?)
+        })
     }
 }
 
@@ -334,7 +341,7 @@ mod tests {
         let codes = Tensor::from_data_size(&codes, &[3, width as i64], Kind::Uint8);
         let controls: Vec<f32> = batch.iter().flat_map(|(_, c)| c.concat()).collect();
         let controls = Tensor::from_slice(&controls).view([3, 2, 1, width as i64]);
-        let rows = network.forward(&codes, Some(&controls), LENGTH).unwrap();
+        let rows = network.forward(&codes, Some(&controls), LENGTH, 1).unwrap();
         let loss =
             (&rows * Tensor::from_slice(&factors).view([3, 2, LENGTH as i64])).sum(Kind::Float);
         let (names, learned): (Vec<&String>, Vec<&Tensor>) = network.learned().unzip();
