@@ -1,6 +1,7 @@
 //! `atrous import`: published weights of other programs into a model file.
 
 use anyhow::Result;
+use atrous::Error;
 use atrous::job::distinct::refuse_shared;
 use atrous::job::output::OutputFile;
 use atrous::model::import::{Family, FamilyChoice, ImportOptions, import};
@@ -53,6 +54,8 @@ pub struct ImportArgs {
 enum FamilyArg {
     /// By content.
     Auto,
+    /// Model files of atrous, such as one network trained from several seeds, joined into one.
+    Atrous,
     /// SpliceAI: acceptor and donor sites (.h5).
     #[value(name = "spliceai")]
     SpliceAi,
@@ -84,7 +87,7 @@ enum FamilyArg {
 impl From<FamilyArg> for FamilyChoice {
     fn from(argument: FamilyArg) -> Self {
         match argument {
-            FamilyArg::Auto => Self::Auto,
+            FamilyArg::Auto | FamilyArg::Atrous => Self::Auto,
             FamilyArg::SpliceAi => Self::Only(Family::SpliceAi),
             FamilyArg::TranslationAi => Self::Only(Family::TranslationAi),
             FamilyArg::OpenSpliceAi => Self::Only(Family::OpenSpliceAi),
@@ -105,13 +108,26 @@ Examples:
   atrous import pangolin final.[123].[0246].3.v2 -o pangolin.safetensors
   atrous import chrombpnet fold_*/chrombpnet_nobias.h5 -o folds.safetensors
   atrous import bpnet-lite weights.pt --trimming 557 -o bpnet.safetensors
-  atrous import auto weights.pt --key model -o model.safetensors";
+  atrous import auto weights.pt --key model -o model.safetensors
+  atrous import atrous runs/seed*/model.safetensors -o ensemble.safetensors";
 
 /// Imports, writes the model file when everything was read, and says what it holds.
 pub fn run(args: &ImportArgs) -> Result<()> {
     let sources: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
     refuse_shared(&[&args.output], &sources)?;
     let mut output = OutputFile::create(&args.output)?;
+    let model = match args.family {
+        FamilyArg::Atrous => join(args)?,
+        family => imported(args, family)?,
+    };
+    file::write(&model, &mut output).map_err(|error| error.at(&args.output))?;
+    output.commit()?;
+    report(&model);
+    Ok(())
+}
+
+/// The model of published weights.
+fn imported(args: &ImportArgs, family: FamilyArg) -> Result<Model> {
     let options = ImportOptions {
         name: args.name.clone(),
         licence: args.licence.clone(),
@@ -121,11 +137,30 @@ pub fn run(args: &ImportArgs) -> Result<()> {
         window: args.window,
         trimming: args.trimming,
     };
-    let model = import(args.family.into(), &args.files, &options)?;
-    file::write(&model, &mut output).map_err(|error| error.at(&args.output))?;
-    output.commit()?;
-    report(&model);
-    Ok(())
+    Ok(import(family.into(), &args.files, &options)?)
+}
+
+/// The ensemble of model files.
+fn join(args: &ImportArgs) -> Result<Model> {
+    let flags = [
+        ("--key", args.key.is_some()),
+        ("--dilations", args.dilations.is_some()),
+        ("--heads", args.heads.is_some()),
+        ("--window", args.window.is_some()),
+        ("--trimming", args.trimming.is_some()),
+    ];
+    if let Some((flag, _)) = flags.iter().find(|(_, given)| *given) {
+        return Err(Error::usage(format!("{flag} is for the weights of other programs")).into());
+    }
+    let loaded: Vec<_> =
+        args.files.iter().map(|path| file::read(path)).collect::<atrous::Result<_>>()?;
+    let name = loaded[0].model.name.clone();
+    let mut model = Model::ensemble(loaded)?;
+    model.name = args.name.clone().unwrap_or(name);
+    if let Some(licence) = &args.licence {
+        model.provenance.licence.clone_from(licence);
+    }
+    Ok(model)
 }
 
 fn report(model: &Model) {

@@ -39,6 +39,9 @@ pub struct TrainArgs {
     /// Folder of the data, in the place of `root` of the file.
     #[arg(long, value_name = "FOLDER")]
     root: Option<PathBuf>,
+    /// Seed, in the place of that of the file.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// `cpu`, `cuda`, `cuda:N` for the N-th GPU from 0, or `auto`: a GPU where there is one.
     #[arg(long, default_value_t, value_name = "DEVICE", value_parser = str::parse::<Device>)]
     device: Device,
@@ -59,7 +62,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let start = Instant::now();
     let threads = args.run.start_threads()?;
     signal::install()?;
-    let loaded = Loaded::read(&args.config, args.root.as_deref())?;
+    let mut loaded = Loaded::read(&args.config, args.root.as_deref())?;
+    loaded.config.seed = args.seed.unwrap_or(loaded.config.seed);
     torch::check(args)?;
     let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
     let run = Run::new(&loaded)?;

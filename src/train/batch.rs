@@ -27,18 +27,19 @@ pub struct Batch {
 }
 
 /// Makes batches of a dataset.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Maker<'a> {
     data: &'a Dataset,
     reach: Reach,
-    cap: f32,
+    /// Counts of each track above these are taken as these.
+    caps: Vec<f32>,
 }
 
 impl<'a> Maker<'a> {
     /// For a network that reaches so far.
     pub fn new(data: &'a Dataset, reach: Reach, config: &Config) -> Self {
-        let cap = config.counts.as_ref().and_then(|counts| counts.cap).unwrap_or(f32::MAX);
-        Self { data, reach, cap }
+        let caps = config.counts.iter().flat_map(|counts| counts.caps()).collect();
+        Self { data, reach, caps }
     }
 
     /// The arrays of examples of equal length.
@@ -81,17 +82,13 @@ impl<'a> Maker<'a> {
                     let from = if minus { self.data.turned[number] } else { number };
                     let (start, end) = (signed(range.start), signed(range.end));
                     tracks[from].fill(range.contig, start, end, &mut row);
-                    row.iter_mut().for_each(|value| *value = value.min(self.cap));
+                    row.iter_mut().for_each(|value| *value = value.min(self.caps[from]));
                     turn(&mut row);
                     batch.targets.extend_from_slice(&row);
                 }
             }
             Targets::Splice(labels) => {
-                for &(position, class) in
-                    labels.within(range.contig, strand, range.start, range.end)
-                {
-                    row[index(position - range.start)] = f32::from(class);
-                }
+                labels.fill(range.contig, strand, range.start, &mut row);
                 turn(&mut row);
                 batch.targets.extend_from_slice(&row);
             }
@@ -137,6 +134,7 @@ impl<'scope> Loader<'scope> {
     ) -> Self {
         let lane = |number: usize| -> (Receiver<Batch>, ScopedJoinHandle<'scope, ()>) {
             let (sender, receiver): (SyncSender<Batch>, _) = sync_channel(AHEAD);
+            let maker = maker.clone();
             let steps = steps.clone().skip(number).step_by(threads);
             let work = move || {
                 for step in steps {

@@ -1,6 +1,7 @@
 //! The data of a run, read and checked before the first step.
 
 use super::config::{CountStrand, Loaded};
+use super::parts::Parts;
 use super::splits::{Split, Splits};
 use super::track::{Kind, Track};
 use crate::engine::encode::code;
@@ -36,6 +37,8 @@ pub struct Labels {
     pub sites: SpliceSites,
     /// By contig and strand: positions and classes, by position.
     by_place: HashMap<(ContigId, Strand), Vec<(u64, u8)>>,
+    /// What the other bases of transcripts are, where that is learned too.
+    parts: Option<Parts>,
 }
 
 /// Everything that examples are made of. Letters take one byte a base.
@@ -111,7 +114,8 @@ fn joined(mut list: Vec<Interval>) -> Vec<Interval> {
 }
 
 impl Labels {
-    /// The splice sites of an annotation, without those of introns shorter than `min_intron`.
+    /// The splice sites of an annotation, without those of introns shorter than `min_intron`; with
+    /// `parts`, also what every base of a transcript is.
     ///
     /// # Errors
     /// An annotation that cannot be read.
@@ -120,6 +124,7 @@ impl Labels {
         resolver: &Resolver,
         types: Option<&[String]>,
         min_intron: u64,
+        parts: bool,
     ) -> Result<Self> {
         let genes = read_transcripts(path, resolver, types)?;
         let transcripts = || genes.transcripts.iter();
@@ -147,7 +152,8 @@ impl Labels {
                 path.display()
             );
         }
-        Ok(Self { sites, by_place })
+        let parts = parts.then(|| Parts::of(&genes.transcripts, resolver));
+        Ok(Self { sites, by_place, parts })
     }
 
     /// Positions and classes of the sites of `[start, end)` of a strand of a contig.
@@ -156,6 +162,24 @@ impl Labels {
         let first = list.partition_point(|(position, _)| *position < start);
         let rest = &list[first..];
         &rest[..rest.partition_point(|(position, _)| *position < end)]
+    }
+
+    /// Puts the classes of the bases from `start` on (0-based) of a strand of a contig into a row,
+    /// in the direction of the reference.
+    pub fn fill(&self, contig: ContigId, strand: Strand, start: u64, row: &mut [f32]) {
+        row.fill(0.0);
+        if let Some(parts) = &self.parts {
+            parts.fill(contig, strand, start, row);
+        }
+        for &(position, class) in self.within(contig, strand, start, start + row.len() as u64) {
+            row[usize::try_from(position - start).expect("inside the row")] = f32::from(class);
+        }
+    }
+
+    /// Bases of the classes of [`NAMES`](super::parts::NAMES) in some ranges, on both strands; nothing where
+    /// they are not learned.
+    pub fn bases_of_parts(&self, ranges: &[Interval]) -> Vec<u64> {
+        self.parts.as_ref().map_or_else(Vec::new, |parts| parts.bases(ranges))
     }
 
     /// Donors and acceptors that lie in some ranges.
@@ -205,7 +229,8 @@ impl Dataset {
             (None, Some(splice)) => {
                 let path = of.file(&splice.annotation);
                 let types = splice.types.as_deref();
-                let labels = Labels::read(&path, &resolver, types, splice.min_intron)?;
+                let labels =
+                    Labels::read(&path, &resolver, types, splice.min_intron, splice.parts)?;
                 sources.push(path);
                 Targets::Splice(Box::new(labels))
             }
@@ -213,7 +238,7 @@ impl Dataset {
         };
         let turned = match &config.counts {
             Some(counts) => turned(&counts.tracks.iter().map(|t| t.strand).collect::<Vec<_>>()),
-            None => (0..3).collect(),
+            None => (0..config.outputs().len()).collect(),
         };
         let contigs: BTreeSet<ContigId> = splits.all().map(|range| range.contig).collect();
         let mut letters = HashMap::new();

@@ -43,6 +43,8 @@ pub struct Row {
 #[derive(Debug)]
 pub struct Judge<'a> {
     data: &'a Dataset,
+    /// How many tracks are judged; auxiliary ones come after them.
+    judged: usize,
     evaluation: &'a Evaluation,
     /// What is left out.
     mask: Mask,
@@ -79,7 +81,8 @@ impl<'a> Judge<'a> {
             let list = read_bed(&of.file(path), &data.resolver, &options)?.list;
             regions.extend(list.into_iter().map(|region| region.interval));
         }
-        let tracks = of.config.counts.iter().flat_map(|counts| &counts.tracks);
+        let judged = of.config.counts.as_ref().map_or(0, |counts| counts.judged());
+        let tracks = of.config.counts.iter().flat_map(|counts| &counts.tracks[..judged]);
         let files: Vec<&[PathBuf]> = tracks.map(|track| track.replicates.as_slice()).collect();
         let given = files.iter().filter(|files| files.len() == 2).count();
         let skip = of.config.data.skip_unknown_contigs;
@@ -99,7 +102,8 @@ impl<'a> Judge<'a> {
                     .found(format!("{n} of {}", files.len())));
             }
         };
-        Ok(Self { data, evaluation, mask, regions, replicates, seed: of.config.seed })
+        let seed = of.config.seed;
+        Ok(Self { data, judged, evaluation, mask, regions, replicates, seed })
     }
 
     /// The numbers that a training run watches.
@@ -237,7 +241,7 @@ impl<'a> Judge<'a> {
         let range = predicted.range;
         let wide = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
         let measured: Vec<Vec<f64>> =
-            tracks.iter().map(|track| wide(track.values(range))).collect();
+            tracks[..self.judged].iter().map(|track| wide(track.values(range))).collect();
         let halves = match &self.replicates {
             Some(both) => {
                 both.each_ref().map(|half| half.iter().map(|t| wide(t.values(range))).collect())
@@ -257,7 +261,7 @@ impl<'a> Judge<'a> {
         Compared {
             contig: range.contig,
             start: range.start,
-            predicted: predicted.tracks.iter().map(positive).collect(),
+            predicted: predicted.tracks[..self.judged].iter().map(positive).collect(),
             measured,
             halves,
             masked,

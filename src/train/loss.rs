@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::config::{Config, CountLoss, LogBins};
+use super::data::{ACCEPTOR, DONOR};
 use crate::error::Result;
 use tch::{Device, Kind, Reduction, Tensor};
 
@@ -28,14 +29,16 @@ impl Sum {
 }
 
 /// What is minimised.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Loss {
     /// Poisson likelihood of the counts of bins.
     Poisson {
         /// Bases per bin.
         bin: usize,
-        /// Also the squared error of ln(1 + sum) in wide bins.
-        log_bins: Option<LogBins>,
+        /// Also the squared error of ln(1 + sum) in these bins.
+        log_bins: Vec<LogBins>,
+        /// Weight of each output.
+        weights: Vec<f32>,
     },
     /// Multinomial likelihood of the profile, squared error of the logarithm of the total.
     Profile {
@@ -94,7 +97,11 @@ impl Loss {
     pub fn new(config: &Config, mean_total: f64) -> Self {
         match (&config.counts, &config.splice) {
             (Some(counts), _) => match counts.loss {
-                CountLoss::Poisson => Self::Poisson { bin: counts.bin, log_bins: counts.log_bins },
+                CountLoss::Poisson => Self::Poisson {
+                    bin: counts.bin,
+                    log_bins: counts.log_bins.clone(),
+                    weights: counts.tracks.iter().map(|track| track.weight as f32).collect(),
+                },
                 CountLoss::Profile => {
                     Self::Profile { count_weight: counts.count_weight.unwrap_or(mean_total) }
                 }
@@ -121,42 +128,35 @@ impl Loss {
     /// # Errors
     /// What libtorch says.
     pub fn of(&self, logits: &Tensor, batch: &Placed) -> Result<Sum> {
-        match *self {
-            Self::Poisson { bin, log_bins } => {
-                let mut sum = poisson(logits, batch, bin)?;
-                if let Some(log_bins) = log_bins {
-                    let wide = squared(logits, batch, log_bins)?;
+        match self {
+            Self::Poisson { bin, log_bins, weights } => {
+                let rates = logits.f_softplus()?;
+                let factors = Tensor::f_from_slice(weights)?.f_view([1, -1, 1])?;
+                let factors = factors.f_to_device(logits.device())?;
+                let mut sum = poisson(&Bins::of(&rates, batch, *bin)?, &factors)?;
+                for bins in log_bins {
+                    let own = squared(&Bins::of(&rates, batch, bins.width)?, &factors)?;
                     // counted as the likelihood is
-                    sum.loss = sum.loss.f_add(&wide.mean()?.f_mul(&sum.count)?)?;
+                    let mean = own.mean()?.f_mul_scalar(bins.weight)?;
+                    sum.loss = sum.loss.f_add(&mean.f_mul(&sum.count)?)?;
                 }
                 Ok(sum)
             }
-            Self::Profile { count_weight } => profile(logits, batch, count_weight),
-            Self::Classes { site_weight } => classes(logits, batch, site_weight),
+            Self::Profile { count_weight } => profile(logits, batch, *count_weight),
+            Self::Classes { site_weight } => classes(logits, batch, *site_weight),
         }
     }
 }
 
-/// `Σ rate − count · ln rate` over bins; a bin with a masked base does not count.
-fn poisson(logits: &Tensor, batch: &Placed, bin: usize) -> Result<Sum> {
-    let Bins { rates, counts, weights } = Bins::of(logits, batch, bin)?;
-    let each = rates.f_sub(&counts.f_mul(&rates.f_add_scalar(TINY)?.f_log()?)?)?;
-    let outputs = rates.size3()?.1 as f64;
-    Ok(Sum {
-        loss: each.f_mul(&weights)?.f_sum(Kind::Float)?,
-        count: weights.f_sum(Kind::Float)?.f_mul_scalar(outputs)?,
-    })
+/// `Σ factor · (rate − count · ln rate)` over bins; a bin with a masked base does not count.
+fn poisson(bins: &Bins, factors: &Tensor) -> Result<Sum> {
+    let Bins { rates, counts, .. } = bins;
+    bins.sum(&rates.f_sub(&counts.f_mul(&rates.f_add_scalar(TINY)?.f_log()?)?)?, factors)
 }
 
-/// `weight · (ln(1 + Σ rate) − ln(1 + Σ count))²` over wide bins.
-fn squared(logits: &Tensor, batch: &Placed, log_bins: LogBins) -> Result<Sum> {
-    let Bins { rates, counts, weights } = Bins::of(logits, batch, log_bins.width)?;
-    let errors = rates.f_log1p()?.f_sub(&counts.f_log1p()?)?.f_square()?;
-    let outputs = rates.size3()?.1 as f64;
-    Ok(Sum {
-        loss: errors.f_mul(&weights)?.f_sum(Kind::Float)?.f_mul_scalar(log_bins.weight)?,
-        count: weights.f_sum(Kind::Float)?.f_mul_scalar(outputs)?,
-    })
+/// `Σ factor · (ln(1 + rate) − ln(1 + count))²` over bins.
+fn squared(bins: &Bins, factors: &Tensor) -> Result<Sum> {
+    bins.sum(&bins.rates.f_log1p()?.f_sub(&bins.counts.f_log1p()?)?.f_square()?, factors)
 }
 
 /// Rates and counts added up in bins `[example, output, bin]`; weights `[example, 1, bin]` are 0
@@ -168,8 +168,8 @@ struct Bins {
 }
 
 impl Bins {
-    fn of(logits: &Tensor, batch: &Placed, width: usize) -> Result<Self> {
-        let (rates, counts) = (logits.f_softplus()?, batch.targets.shallow_clone());
+    fn of(rates: &Tensor, batch: &Placed, width: usize) -> Result<Self> {
+        let (rates, counts) = (rates.shallow_clone(), batch.targets.shallow_clone());
         let weights = batch.weights.shallow_clone();
         if width == 1 {
             return Ok(Self { rates, counts, weights });
@@ -185,6 +185,15 @@ impl Bins {
             rates: bins(&rates)?.f_sum_dim_intlist(last, false, Kind::Float)?,
             counts: bins(&counts)?.f_sum_dim_intlist(last, false, Kind::Float)?,
             weights: bins(&weights)?.f_amin(last, false)?,
+        })
+    }
+
+    /// The losses of the bins that count, each times the factor of its output.
+    fn sum(&self, each: &Tensor, factors: &Tensor) -> Result<Sum> {
+        let weights = self.weights.f_mul(factors)?;
+        Ok(Sum {
+            loss: each.f_mul(&weights)?.f_sum(Kind::Float)?,
+            count: weights.f_sum(Kind::Float)?,
         })
     }
 }
@@ -211,8 +220,9 @@ fn profile(logits: &Tensor, batch: &Placed, count_weight: f64) -> Result<Sum> {
 fn classes(logits: &Tensor, batch: &Placed, site_weight: f64) -> Result<Sum> {
     let classes = batch.targets.f_squeeze_dim(1)?.f_to_kind(Kind::Int64)?;
     let outputs = logits.size3()?.1 as usize;
+    let site = |class: usize| class == usize::from(ACCEPTOR) || class == usize::from(DONOR);
     let factors: Vec<f32> =
-        (0..outputs).map(|class| if class == 0 { 1.0 } else { site_weight as f32 }).collect();
+        (0..outputs).map(|class| if site(class) { site_weight as f32 } else { 1.0 }).collect();
     let factors = Tensor::f_from_slice(&factors)?.f_to_device(logits.device())?;
     let likely = logits.f_log_softmax(1, Kind::Float)?;
     let each = likely.f_nll_loss_nd(&classes, Some(&factors), Reduction::None, -100)?;

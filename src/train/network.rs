@@ -124,22 +124,26 @@ impl Net {
                         CountStrand::Minus => TrackStrand::Opposite,
                         CountStrand::Both => TrackStrand::None,
                     },
-                    default: true,
+                    default: !track.auxiliary,
                     sources: sources_of(channel, turned[channel]),
                 };
                 counts.tracks.iter().enumerate().map(track).collect()
             }
             None => {
-                let sites = [("acceptor", "first", 1), ("donor", "last", 2)];
-                let track = |(name, which, channel): (&str, &str, usize)| Track {
-                    name: name.into(),
+                let names = config.outputs();
+                let track = |channel: usize| Track {
+                    name: names[channel].clone(),
                     unit: "probability".into(),
-                    description: format!("P(this base is the {which} one of an exon)"),
+                    description: match channel {
+                        1 => "P(this base is the first one of an exon)".into(),
+                        2 => "P(this base is the last one of an exon)".into(),
+                        _ => format!("P(this base is part of: {})", names[channel]),
+                    },
                     strand: TrackStrand::Read,
-                    default: true,
+                    default: channel < 3,
                     sources: sources_of(channel, channel),
                 };
-                sites.into_iter().map(track).collect()
+                (1..names.len()).map(track).collect()
             }
         };
         let splice = || Scheme::SpliceDelta { acceptor: "acceptor".into(), donor: "donor".into() };

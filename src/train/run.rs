@@ -54,17 +54,19 @@ impl<'a> Run<'a> {
         let train = data.splits.of(Split::Train);
         let (priors, mean_total) = match &data.targets {
             Targets::Counts(tracks) => {
-                let cap = config.counts.as_ref().and_then(|c| c.cap).unwrap_or(f32::MAX);
+                let caps = config.counts.iter().flat_map(|counts| counts.caps());
+                let means = tracks.iter().zip(caps);
                 let means: Vec<f64> =
-                    tracks.iter().map(|track| track.total(train, cap) / bases).collect();
+                    means.map(|(track, cap)| track.total(train, cap) / bases).collect();
                 // the inverse of softplus
                 let priors = means.iter().map(|mean| mean.exp_m1().max(1e-12).ln()).collect();
                 (priors, means.iter().sum::<f64>() * training.window as f64)
             }
             Targets::Splice(labels) => {
-                let share = |sites: usize| (sites.max(1) as f64 / (2.0 * bases)).ln();
-                let train = labels.sites_in(train).len() / 2;
-                (vec![0.0, share(train), share(train)], 0.0)
+                let share = |places: u64| (places.max(1) as f64 / (2.0 * bases)).ln();
+                let sites = share(labels.sites_in(train).len() as u64 / 2);
+                let parts = labels.bases_of_parts(train).into_iter().map(share);
+                ([0.0, sites, sites].into_iter().chain(parts).collect(), 0.0)
             }
         };
         Ok(Self { of, data, net, sampler, leaked, priors, mean_total })

@@ -20,8 +20,8 @@ pub(super) struct Draft {
     /// GTF: the identifier of the gene.
     pub(super) gene_id: Option<String>,
     pub(super) tags: Vec<Arc<str>>,
-    /// Bases of its `CDS` rows.
-    pub(super) coding_bases: u64,
+    /// Its `CDS` rows.
+    pub(super) cds: Vec<(u64, u64)>,
     /// Index of [`Drafts::contigs`].
     pub(super) contig: usize,
     pub(super) strand: Option<Strand>,
@@ -43,7 +43,7 @@ impl Draft {
 
     fn add(&mut self, part: Part, row: &Row) {
         if row.kind == "CDS" {
-            self.coding_bases += row.span.map_or(0, |(start, end)| end - start);
+            self.cds.extend(row.span);
         }
         let list = match part {
             Part::Exon => &mut self.exons,

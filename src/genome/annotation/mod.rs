@@ -24,8 +24,9 @@ pub struct Transcript {
     pub gene_id: String,
     /// What the file says about its standing, such as `basic` or `MANE_Select`.
     pub tags: Vec<Arc<str>>,
-    /// Bases of coding sequence; 0 where the file has none.
-    pub coding: u64,
+    /// Start and end of each stretch of coding sequence (0-based, half-open), by position; none
+    /// where the file has no CDS rows.
+    pub coding: Vec<(u64, u64)>,
     /// Which contig of the reference.
     pub contig: ContigId,
     /// The strand that is transcribed.
@@ -41,6 +42,11 @@ impl Transcript {
         let first = self.exons.first().expect("a transcript has an exon");
         let last = self.exons.last().expect("a transcript has an exon");
         Interval { contig: self.contig, start: first.0, end: last.1 }
+    }
+
+    /// Bases of coding sequence.
+    pub fn coding_bases(&self) -> u64 {
+        self.coding.iter().map(|(start, end)| end - start).sum()
     }
 
     /// The gaps between its exons, by position.
@@ -136,7 +142,7 @@ fn build(
             gene: gene.to_owned(),
             gene_id: gene_id.to_owned(),
             tags: draft.tags.clone(),
-            coding: draft.coding_bases,
+            coding: exons::without_overlaps(&draft.cds),
             contig,
             strand,
             exons,

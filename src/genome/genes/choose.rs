@@ -89,7 +89,7 @@ fn canonical<'a>(gene: &[&'a Transcript]) -> Option<Vec<&'a Transcript>> {
             ["MANE_Select", "Ensembl_canonical", "basic"].map(|tag| !has_tag(transcript, tag));
         let exonic: u64 = transcript.exons.iter().map(|(start, end)| end - start).sum();
         let start = transcript.exons.first().map(|exon| exon.0);
-        (untagged, Reverse(transcript.coding), Reverse(exonic), start, &transcript.id)
+        (untagged, Reverse(transcript.coding_bases()), Reverse(exonic), start, &transcript.id)
     });
     best.map(|best| vec![*best])
 }
