@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at once")]
 
 mod engines;
+mod folds;
 mod mutate;
 mod refusals;
 mod score;
+mod signals;
 
 use assert_cmd::Command;
 use std::fs;
