@@ -11,6 +11,7 @@ mod profile;
 mod published;
 mod torch;
 mod torch_writer;
+mod windowed;
 
 use atrous::Result;
 use atrous::model::import::{FamilyChoice, ImportOptions, import};
