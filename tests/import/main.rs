@@ -5,6 +5,7 @@
 
 mod command;
 mod hostile;
+mod joint;
 mod keras;
 mod keras_writer;
 mod profile;
