@@ -10,7 +10,7 @@ pub mod readout;
 mod settings;
 mod share;
 mod stitch;
-mod tiles;
+pub(crate) mod tiles;
 mod windowed;
 pub mod windows;
 

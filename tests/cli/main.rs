@@ -7,6 +7,7 @@ mod folds;
 mod mutate;
 mod refusals;
 mod score;
+mod signal_mutate;
 mod signals;
 
 use assert_cmd::Command;
