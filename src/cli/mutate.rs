@@ -1,6 +1,7 @@
 //! `atrous mutate`: every change of a region, scored.
 
 use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, ShardArgs, count, files_read};
+use super::closing::Ran;
 use super::engine::EngineArgs;
 use super::plan::without_shard;
 use super::score::GeneArgs;
@@ -24,8 +25,9 @@ use atrous::track::Style;
 use atrous::track::number::Rounding;
 use atrous::{Error, Result as Checked};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
 use std::time::Instant;
+use std::path::{Path, PathBuf};
 
 /// Score every substitution of a region, and every deletion of one base if wanted.
 ///
@@ -182,25 +184,8 @@ pub fn run(args: &MutateArgs) -> Result<()> {
     };
     let report = mutate(&mut reference, &scorer, &request, &args.run.progress())?;
 
-    let mut record = Summary {
-        sample: args.run.sample(Some(&args.output.output)),
-        settings: args.settings_used(&chosen),
-        models: chosen.used,
-        reference: Some(reference.describe()),
-        engine: engine.describe(),
-        threads,
-        bases: report.bases,
-        regions: 1,
-        skipped: report.skipped.iter().map(|(&code, &n)| (code.to_owned(), n)).collect(),
-        outputs: report.outputs.clone(),
-        ..Summary::new()
-    };
-    record.measure(start);
-    say(&record, &report);
-    if let Some(file) = summary {
-        record.write(file)?;
-    }
-    Ok(())
+    let ran = args.run.ran(&args.output.output, &reference, engine.as_ref(), (threads, start));
+    args.end(&ran, args.settings_used(&chosen), chosen.used, summary, &report)
 }
 
 impl SignalArgs {
@@ -219,8 +204,23 @@ impl SignalArgs {
 }
 
 impl MutateArgs {
-    /// Cores that are used.
+    /// Says what was done, and writes the summary.
+    fn end(
+        &self,
+        ran: &Ran<'_>,
+        settings: BTreeMap<String, serde_json::Value>,
+        models: Vec<ModelUsed>,
+        summary: Option<OutputFile>,
+        report: &Report,
+    ) -> Result<()> {
+        let record = ran.record(settings, models, &report.skipped, &report.outputs);
+        let record = Summary { bases: report.bases, regions: 1, ..record };
+        ran.end(record, summary, |record| say(record, report))?;
+        Ok(())
+    }
+
     pub fn threads(&self) -> u64 {
+    /// Cores that are used.
         self.run.threads()
     }
 
@@ -319,24 +319,8 @@ impl MutateArgs {
         settings.insert("strand".into(), strand.symbol().to_string().into());
         settings.insert("rc_average".into(), strands.name().into());
         settings.insert("ensemble".into(), flags.ensemble.name().into());
-        let mut record = Summary {
-            sample: self.run.sample(Some(&self.output.output)),
-            settings,
-            models: chosen.used,
-            reference: Some(reference.describe()),
-            engine: engine.describe(),
-            threads,
-            bases: report.bases,
-            regions: 1,
-            outputs: report.outputs.clone(),
-            ..Summary::new()
-        };
-        record.measure(start);
-        say(&record, &report);
-        if let Some(file) = summary {
-            record.write(file)?;
-        }
-        Ok(())
+        let ran = self.run.ran(&self.output.output, &reference, engine.as_ref(), (threads, start));
+        self.end(&ran, settings, chosen.used, summary, &report)
     }
 
     /// What is measured, and the tracks that it is measured of.
@@ -400,13 +384,8 @@ impl MutateArgs {
     }
 
     /// What decides the numbers, for the summary.
-    fn settings_used(
-        &self,
-        chosen: &Chosen,
-    ) -> std::collections::BTreeMap<String, serde_json::Value> {
-        let identity = self.model.identity(chosen).into_iter();
-        let mut used: std::collections::BTreeMap<String, serde_json::Value> =
-            identity.map(|(name, value)| (name, value.into())).collect();
+    fn settings_used(&self, chosen: &Chosen) -> BTreeMap<String, serde_json::Value> {
+        let mut used = self.model.settings(chosen);
         used.insert("distance".into(), self.what.distance.into());
         used.insert("deletions".into(), self.what.deletions.into());
         used.insert("region".into(), self.what.region.clone().into());
