@@ -127,7 +127,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     signal::install()?;
     signal::end_within_grace()?;
     let chosen = args.model.load(&args.output.track)?;
-    let chosen = args.windows.adapt(chosen, args.model.member.as_deref())?;
+    let chosen = args.adapt(chosen)?;
     let readout = args.windows.readout(&chosen)?;
     let mut request = args.request(&chosen, threads);
     if let Some(readout) = &readout {
@@ -194,7 +194,7 @@ impl PredictArgs {
     pub fn shares(&self, of: u64) -> Checked<Vec<Share>> {
         without_shard(self.shard.shard)?;
         let chosen = self.model.load(&self.output.track)?;
-        let chosen = self.windows.adapt(chosen, self.model.member.as_deref())?;
+        let chosen = self.adapt(chosen)?;
         let readout = self.windows.readout(&chosen)?;
         let (reference, resolver) = self.reference.open()?;
         let regions = self.regions.read(&resolver)?.list;
@@ -202,6 +202,12 @@ impl PredictArgs {
         let windowed = readout
             .map(|readout| self.windows.windowed(&chosen.model, readout, &resolver))
             .transpose()?;
+    /// What was chosen of the model, as the flags of windows want it.
+    fn adapt(&self, chosen: Chosen) -> Checked<Chosen> {
+        let (named, member) = (!self.output.track.is_empty(), self.model.member.as_deref());
+        self.windows.adapt(chosen, named, member)
+    }
+
         shares(&request, windowed.as_ref(), reference.contigs(), of)
     }
 

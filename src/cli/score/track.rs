@@ -79,27 +79,7 @@ impl TrackFlags {
     /// The tracks that are scored.
     pub fn tracks(&self, model: &Model, member: Option<&str>) -> Checked<Vec<Track>> {
         let tracks = model.select_tracks(&self.track, member)?;
-        if !self.without_bias {
-            let known = |track: &Track| {
-                let without = format!("{}{WITHOUT_BIAS}", track.name);
-                self.track.is_empty() && model.tracks.iter().any(|other| other.name == without)
-            };
-            if let Some(track) = tracks.iter().find(|track| known(track)) {
-                tracing::info!(
-                    "the bias of the assay is part of {}: --without-bias leaves it out",
-                    track.name
-                );
-            }
-            return Ok(tracks);
-        }
-        let names: Vec<String> =
-            tracks.iter().map(|track| format!("{}{WITHOUT_BIAS}", track.name)).collect();
-        if !names.iter().all(|name| model.tracks.iter().any(|track| track.name == *name)) {
-            return Err(Error::usage("the model has no tracks without a bias")
-                .found(format!("model {:?}", model.name))
-                .remedy("leave out --without-bias"));
-        }
-        model.select_tracks(&names, member)
+        bias_apart(model, tracks, self.without_bias, !self.track.is_empty(), member)
     }
 
     /// The first flag that is not as if it was not given.
