@@ -21,13 +21,14 @@ use atrous::job::summary::ModelUsed;
 use atrous::job::{OutputFile, Summary, signal};
 use atrous::model::{Model, Track};
 use atrous::predict::WindowAt;
+use atrous::predict::locus::svg_name;
 use atrous::track::Style;
 use atrous::track::number::Rounding;
 use atrous::{Error, Result as Checked};
 use clap::Args;
 use std::collections::BTreeMap;
-use std::time::Instant;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Score every substitution of a region, and every deletion of one base if wanted.
 ///
@@ -219,8 +220,8 @@ impl MutateArgs {
         Ok(())
     }
 
-    pub fn threads(&self) -> u64 {
     /// Cores that are used.
+    pub fn threads(&self) -> u64 {
         self.run.threads()
     }
 
@@ -371,12 +372,7 @@ impl MutateArgs {
             .chain(&manifest)
             .map(PathBuf::as_path)
             .collect();
-        if let Some(plot) = plot.as_ref().filter(|plot| plot.extension().is_none_or(|e| e != "svg"))
-        {
-            return Err(Error::usage("the picture is an SVG file")
-                .at(plot)
-                .expected("a name that ends in .svg"));
-        }
+        plot.iter().try_for_each(|plot| svg_name(plot))?;
         let read = files_read(&self.model, &self.reference);
         let inputs: Vec<&Path> =
             read.iter().chain(self.genes.path()).map(PathBuf::as_path).collect();

@@ -1,10 +1,15 @@
 //! Weight files of signal networks with random weights, as bpnet-lite saves them: small, and with
-//! outputs that a change of one base moves.
+//! outputs that a change of one base moves. A folder with five of them, and what is done there.
 
 #[path = "../import/torch_writer.rs"]
 #[allow(dead_code, reason = "the tests of import write counters, too")]
 mod torch_writer;
 
+use super::{YEAST, path_text, strs, succeeds, unzipped};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use tempfile::TempDir;
 use torch_writer::{Saved, checkpoint};
 
 /// Bases of a window.
@@ -56,4 +61,114 @@ pub fn joint(seed: u64) -> Vec<u8> {
     let mut all = tensors("accessibility.", 1, &mut numbers);
     all.extend(tensors("bias.", 1, &mut numbers));
     checkpoint(&all)
+}
+
+pub const PEAKS: &str = "test-data/yeast.chrI.peaks.bed";
+pub const FOLDS: usize = 5;
+pub const VCF: &str = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n";
+
+pub type Row = BTreeMap<String, String>;
+
+/// A folder with five weight files `fold_I.pt`, `folds.safetensors` of all, `fold_I.safetensors` of
+/// each, and what is written.
+pub struct Bench {
+    folder: TempDir,
+    pub bases: Vec<u8>,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let fasta = unzipped(YEAST);
+        let bases = fasta.split(|&b| b == b'\n').skip(1).flatten().copied().collect();
+        let bench = Self { folder, bases };
+        let names: Vec<String> = (0..FOLDS).map(|fold| format!("fold_{fold}.pt")).collect();
+        for (fold, name) in names.iter().enumerate() {
+            bench.write(name, joint(fold as u64 + 1));
+        }
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        bench.import(&all, "folds.safetensors");
+        for name in &all {
+            bench.import(&[name], &name.replace(".pt", ".safetensors"));
+        }
+        bench
+    }
+
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        path_text(&self.at(name))
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        fs::write(self.at(name), bytes).unwrap();
+        self.text(name)
+    }
+
+    fn import(&self, files: &[&str], output: &str) {
+        let files: Vec<String> = files.iter().map(|file| self.text(file)).collect();
+        let (output, window) = (self.text(output), INPUT.to_string());
+        let words = ["import", "chrombpnet", "--window", &window, "-o", &output];
+        succeeds(&[&words[..], &strs(&files)].concat());
+    }
+
+    /// The base at a position (1-based) and another one.
+    pub fn change(&self, pos: usize) -> (char, char) {
+        let base = char::from(self.bases[pos - 1]);
+        (base, if base == 'A' { 'C' } else { 'A' })
+    }
+
+    /// A line of VCF with a substitution.
+    pub fn snv(&self, pos: usize) -> String {
+        let (base, other) = self.change(pos);
+        format!("chrI\t{pos}\t.\t{base}\t{other}\t.\t.\t.\n")
+    }
+
+    /// Substitutions, an insertion and a deletion, one after the other.
+    pub fn variants(&self) -> String {
+        let (base, _) = self.change(30_000);
+        let gone = std::str::from_utf8(&self.bases[39_999..40_003]).unwrap();
+        let insertion = format!("chrI\t30000\t.\t{base}\t{base}GATTACA\t.\t.\t.\n");
+        let deletion = format!("chrI\t40000\t.\t{gone}\t{}\t.\t.\t.\n", &gone[..1]);
+        self.write("in.vcf", [VCF, &self.snv(20_000), &insertion, &deletion].concat())
+    }
+
+    /// Scores a file into another, and what was said.
+    pub fn score(&self, models: &[&str], input: &str, output: &str, more: &[&str]) -> String {
+        let mut words = vec!["score".to_owned(), "-r".into(), YEAST.into(), input.into()];
+        words.extend(["-o".into(), self.text(output)]);
+        for model in models {
+            words.extend(["-m".into(), self.text(model)]);
+        }
+        words.extend(more.iter().map(ToString::to_string));
+        succeeds(&strs(&words))
+    }
+
+    /// The rows of the table that a run writes.
+    pub fn rows(&self, models: &[&str], input: &str, more: &[&str]) -> Vec<Row> {
+        self.score(models, input, "rows.tsv", more);
+        rows(&fs::read_to_string(self.at("rows.tsv")).unwrap())
+    }
+}
+
+/// The rows of a table by the names of its columns.
+pub fn rows(text: &str) -> Vec<Row> {
+    let mut lines = text.lines().filter(|line| !line.starts_with("##"));
+    let names: Vec<&str> = lines.next().unwrap().trim_start_matches('#').split('\t').collect();
+    let row = |line: &str| {
+        let cells = line.split('\t').map(str::to_owned);
+        names.iter().map(|name| name.to_string()).zip(cells).collect()
+    };
+    lines.map(row).collect()
+}
+
+pub fn number(row: &Row, name: &str) -> f64 {
+    row[name].parse().unwrap_or_else(|_| panic!("{name} in {row:?}"))
+}
+
+/// Whether two numbers agree as far as tables write them (seven digits).
+pub fn near(found: f64, expected: f64) -> bool {
+    (found - expected).abs() <= 1e-6 + 2e-6 * expected.abs()
 }

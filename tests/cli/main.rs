@@ -4,10 +4,12 @@
 
 mod engines;
 mod folds;
+mod locus;
 mod mutate;
 mod refusals;
 mod score;
 mod signal_mutate;
+mod signal_refusals;
 mod signals;
 
 use assert_cmd::Command;

@@ -1,9 +1,8 @@
 //! `atrous mutate` for models of signals, and for the value of a track at one position, as a user
 //! meets it.
 
-use super::signals::{Bench, number, rows};
 use super::{HUMAN, MODEL, YEAST, atrous, listing, outcome, path_text, strs, succeeds};
-use crate::folds::{INPUT, OUTPUT};
+use crate::folds::{Bench, INPUT, OUTPUT, number, rows};
 use std::fs;
 use tempfile::TempDir;
 
@@ -141,7 +140,7 @@ fn a_class_of_a_windowed_model_is_its_logit_among_the_outputs_of_the_window() {
     assert!(rows.iter().any(|row| number(row, "difference").abs() > 1e-3));
     // the same by the oracle, which computes every window in full
     let engine = ["--measure", "class:bias@90,040", "--engine", "oracle"];
-    let full = super::signals::rows(&changed(&bench, "chrI:90,001-90,020", &engine));
+    let full = crate::folds::rows(&changed(&bench, "chrI:90,001-90,020", &engine));
     for (row, full) in rows.iter().zip(&full) {
         let difference = number(row, "difference") - number(full, "difference");
         assert!(difference.abs() < 1e-5, "{row:?} {full:?}");

@@ -198,8 +198,9 @@ mod tests {
         // in parts, the same windows
         let mut parts = places(8, 15, grid).unwrap();
         parts.extend(places(15, 26, grid).unwrap());
-        let spans = |list: &[((u64, u64), (i64, i64))]| {
-            let base = |&((from, to), span): &((u64, u64), _)| (from..to).map(move |b| (b, span));
+        type Ends = ((u64, u64), (i64, i64));
+        let spans = |list: &[Ends]| {
+            let base = |&((from, to), span): &Ends| (from..to).map(move |b| (b, span));
             list.iter().flat_map(base).collect::<Vec<_>>()
         };
         assert_eq!(spans(&parts), spans(&whole));
