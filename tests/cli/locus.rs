@@ -46,7 +46,6 @@ fn a_picture_of_a_locus_shows_what_is_predicted_beside_what_was_measured() {
     let svg = bench.text("p.svg");
     let bed = bench.write("two.bed", "chrI\t5\t50\nchrI\t100\t200\n");
     for (code, says, more) in [
-        (2, "one region", vec!["--plot", &svg]),
         (2, "one region", vec!["--plot", &svg, "--regions", &bed]),
         (2, "SVG", vec!["--plot", "p.png", "--region", "chrI:5-9"]),
         (2, "--plot", vec!["--measured", atac, "-o", &track]),
