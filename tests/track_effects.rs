@@ -12,7 +12,7 @@ use atrous::engine::CpuEngine;
 use atrous::engine::cpu::Isa;
 use atrous::genome::regions::{RegionOptions, read_bed};
 use atrous::genome::variants::{OnBadRecord, Schema, VariantReader};
-use atrous::genome::{Reference, Resolver, Variant};
+use atrous::genome::{Reference, Resolver, Strand, Variant};
 use atrous::job::Progress;
 use atrous::model::Model;
 use atrous::model::import::{FamilyChoice, ImportOptions, import};
@@ -224,7 +224,9 @@ fn mutagenesis_is_that_of_tangermeme() {
     let mut run = |function, center, project| -> Vec<f64> {
         let request = MutateRequest {
             region,
-            function,
+            function: Function::clone(&function),
+            at: None,
+            strand: Strand::Plus,
             strands: StrandAverage::None,
             combine: Combine::Scores,
             center,

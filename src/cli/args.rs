@@ -12,6 +12,7 @@ use atrous::model::{Model, Track, UnknownBase, file};
 pub use atrous::picture::axis::grouped;
 use atrous::{Error, Result};
 use clap::{Args, ValueEnum};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -203,6 +204,13 @@ impl ModelArgs {
             ("model".into(), hashes.join(", ")),
             ("unknown base".into(), format!("{:?}", chosen.model.unknown_base).to_lowercase()),
         ])
+    }
+}
+
+impl ModelArgs {
+    /// The same for the summary.
+    pub fn settings(&self, chosen: &Chosen) -> BTreeMap<String, serde_json::Value> {
+        self.identity(chosen).into_iter().map(|(name, value)| (name, value.into())).collect()
     }
 }
 

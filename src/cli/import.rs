@@ -41,7 +41,9 @@ pub struct ImportArgs {
     /// Pangolin head (0 to 7) of each file, when the names do not say it as `final.J.I.3`.
     #[arg(long, value_name = "I,I,…", value_delimiter = ',')]
     heads: Option<Vec<usize>>,
-    /// Length of the input of a profile network, where the file does not say it; default: 2114.
+    /// Length of the input of a profile network, where the file does not say it; default: 2114. Of
+    /// SpliceAI and TranslationAI: run in windows of this length with the zero padding of their
+    /// programs; default: over stretches of any length.
     #[arg(long, value_name = "BASES")]
     window: Option<usize>,
     /// Positions that a bpnet-lite network leaves out on each side of its outputs, where the file
@@ -185,7 +187,9 @@ fn report(model: &Model) {
     if let Some(window) = model.window {
         let scalars: Vec<&str> = model.scalars.iter().map(|scalar| scalar.name.as_str()).collect();
         tracing::info!("windows of {} bases, {} outputs", window.input, window.output);
-        tracing::info!("numbers per window: {}", scalars.join(", "));
+        if !scalars.is_empty() {
+            tracing::info!("numbers per window: {}", scalars.join(", "));
+        }
     }
     tracing::info!("tracks: {}", tracks.join(", "));
     if !provenance.unread.is_empty() {

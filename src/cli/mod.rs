@@ -3,6 +3,7 @@
 //! A subcommand turns flags into a request, calls the library, and reports what was done.
 
 mod args;
+mod closing;
 mod completions;
 mod design;
 mod doctor;

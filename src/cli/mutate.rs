@@ -1,26 +1,32 @@
 //! `atrous mutate`: every change of a region, scored.
 
 use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, ShardArgs, count, files_read};
+use super::closing::Ran;
 use super::engine::EngineArgs;
 use super::plan::without_shard;
 use super::score::GeneArgs;
 use super::score::track::{TrackFlags, refuse};
 use anyhow::Result;
 use atrous::effect::mutate::{Report, Request, mutate, share};
-use atrous::effect::track::{self, Combine, Function, MutateRequest, StrandAverage, TrackReading};
+use atrous::effect::track::{
+    self, Class, Combine, Function, MutateRequest, StrandAverage, TrackReading,
+};
 use atrous::effect::{Reading, Scorer, Settings};
-use atrous::genome::parse_region;
+use atrous::genome::{Strand, parse_region};
 use atrous::job::distinct::refuse_shared;
 use atrous::job::journal::Settings as Identity;
 use atrous::job::progress::rate;
 use atrous::job::shard::{Shard, Share};
 use atrous::job::summary::ModelUsed;
 use atrous::job::{OutputFile, Summary, signal};
-use atrous::model::Model;
+use atrous::model::{Model, Track};
+use atrous::predict::WindowAt;
+use atrous::predict::locus::svg_name;
 use atrous::track::Style;
 use atrous::track::number::Rounding;
 use atrous::{Error, Result as Checked};
 use clap::Args;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -76,9 +82,14 @@ struct WhatArgs {
 #[command(next_help_heading = "Scores of signals")]
 struct SignalArgs {
     /// What is measured: logcount, profile-summary (the sum of softmax times logits, these less
-    /// their mean), jsd (distance of the profile from that of the reference).
+    /// their mean), jsd (distance of the profile from that of the reference), or, of any model,
+    /// class:TRACK@POS, the value of a track (its name or number) at a position of the contig.
     #[arg(long, value_name = "WHAT", default_value_t, value_parser = str::parse::<Function>)]
     measure: Function,
+    /// Where windows lie: `region`, one around the middle of the region (default where it fits);
+    /// `grid`, as in `predict`: each base is changed in the window whose outputs it belongs to.
+    #[arg(long, value_name = "PLACE", value_parser = str::parse::<WindowAt>)]
+    window_at: Option<WindowAt>,
     /// Subtract the mean over the four bases.
     #[arg(long)]
     center: bool,
@@ -129,7 +140,7 @@ pub fn run(args: &MutateArgs) -> Result<()> {
     signal::end_within_grace()?;
     args.refuse_shared_outputs()?;
     let (model, used) = args.model.read()?;
-    if model.window.is_some() {
+    if model.window.is_some() || matches!(args.signals.measure, Function::Class(_)) {
         return args.run_signals((model, used), threads, start);
     }
     refuse(args.signals.given(), "models without a window")?;
@@ -174,25 +185,8 @@ pub fn run(args: &MutateArgs) -> Result<()> {
     };
     let report = mutate(&mut reference, &scorer, &request, &args.run.progress())?;
 
-    let mut record = Summary {
-        sample: args.run.sample(Some(&args.output.output)),
-        settings: args.settings_used(&chosen),
-        models: chosen.used,
-        reference: Some(reference.describe()),
-        engine: engine.describe(),
-        threads,
-        bases: report.bases,
-        regions: 1,
-        skipped: report.skipped.iter().map(|(&code, &n)| (code.to_owned(), n)).collect(),
-        outputs: report.outputs.clone(),
-        ..Summary::new()
-    };
-    record.measure(start);
-    say(&record, &report);
-    if let Some(file) = summary {
-        record.write(file)?;
-    }
-    Ok(())
+    let ran = args.run.ran(&args.output.output, &reference, engine.as_ref(), (threads, start));
+    args.end(&ran, args.settings_used(&chosen), chosen.used, summary, &report)
 }
 
 impl SignalArgs {
@@ -200,6 +194,7 @@ impl SignalArgs {
     fn given(&self) -> Option<&'static str> {
         let flags = [
             ("--measure", self.measure != Function::default()),
+            ("--window-at", self.window_at.is_some()),
             ("--center", self.center),
             ("--without-bias", self.tracks.without_bias),
             ("--rc-average", self.tracks.rc_average != StrandAverage::default()),
@@ -210,6 +205,21 @@ impl SignalArgs {
 }
 
 impl MutateArgs {
+    /// Says what was done, and writes the summary.
+    fn end(
+        &self,
+        ran: &Ran<'_>,
+        settings: BTreeMap<String, serde_json::Value>,
+        models: Vec<ModelUsed>,
+        summary: Option<OutputFile>,
+        report: &Report,
+    ) -> Result<()> {
+        let record = ran.record(settings, models, &report.skipped, &report.outputs);
+        let record = Summary { bases: report.bases, regions: 1, ..record };
+        ran.end(record, summary, |record| say(record, report))?;
+        Ok(())
+    }
+
     /// Cores that are used.
     pub fn threads(&self) -> u64 {
         self.run.threads()
@@ -237,11 +247,29 @@ impl MutateArgs {
             ("--resume", self.output.resume),
             ("--scheme", self.what.scheme.as_deref().is_some_and(|scheme| scheme != "tracks")),
         ];
-        let splicing = splicing.into_iter().find(|(_, given)| *given).map(|(name, _)| name);
-        refuse(splicing, "changes of signals")?;
-        let SignalArgs { measure, center, project, tracks: flags } = &self.signals;
-        let tracks = flags.tracks(&model, self.model.member.as_deref())?;
-        let reading = TrackReading::new(&model, &tracks, flags.rc_average)?;
+        refuse_given(&splicing, "what --measure asks for")?;
+        let SignalArgs { window_at, center, project, tracks: flags, .. } = &self.signals;
+        let (measure, tracks) = self.measured(&model)?;
+        let [strand] = *self.genes.strands() else {
+            return Err(Error::usage("changes are measured on one strand")
+                .remedy("name + or - with --strand")
+                .into());
+        };
+        let strands = match model.window {
+            None => {
+                let given = [
+                    ("--window-at", window_at.is_some()),
+                    ("--rc-average", flags.rc_average != StrandAverage::default()),
+                ];
+                refuse_given(&given, "models without a window")?;
+                StrandAverage::None
+            }
+            Some(_) => {
+                refuse_given(&[("--strand", strand == Strand::Minus)], "models with a window")?;
+                flags.rc_average
+            }
+        };
+        let reading = TrackReading::new(&model, &tracks, strands)?;
         if model.control_channels() > 0 {
             tracing::info!("the control tracks of the model are read as zeros");
         }
@@ -270,8 +298,10 @@ impl MutateArgs {
         );
         let request = MutateRequest {
             region: region.interval,
-            function: *measure,
-            strands: flags.rc_average,
+            function: measure.clone(),
+            at: *window_at,
+            strand,
+            strands,
             combine: flags.ensemble,
             center: *center,
             project: *project,
@@ -285,27 +315,26 @@ impl MutateArgs {
         let report = track::mutate(&mut reference, &reading, engine.as_ref(), &request, &progress)?;
         let mut settings = self.settings_used(&chosen);
         settings.remove("distance");
-        settings.insert("measure".into(), measure.name().into());
-        settings.insert("rc_average".into(), flags.rc_average.name().into());
+        settings.insert("measure".into(), measure.to_string().into());
+        settings.insert("window_at".into(), window_at.map(WindowAt::name).into());
+        settings.insert("strand".into(), strand.symbol().to_string().into());
+        settings.insert("rc_average".into(), strands.name().into());
         settings.insert("ensemble".into(), flags.ensemble.name().into());
-        let mut record = Summary {
-            sample: self.run.sample(Some(&self.output.output)),
-            settings,
-            models: chosen.used,
-            reference: Some(reference.describe()),
-            engine: engine.describe(),
-            threads,
-            bases: report.bases,
-            regions: 1,
-            outputs: report.outputs.clone(),
-            ..Summary::new()
+        let ran = self.run.ran(&self.output.output, &reference, engine.as_ref(), (threads, start));
+        self.end(&ran, settings, chosen.used, summary, &report)
+    }
+
+    /// What is measured, and the tracks that it is measured of.
+    fn measured(&self, model: &Model) -> Checked<(Function, Vec<Track>)> {
+        let (flags, member) = (&self.signals.tracks, self.model.member.as_deref());
+        let Function::Class(class) = &self.signals.measure else {
+            return Ok((self.signals.measure.clone(), flags.tracks(model, member)?));
         };
-        record.measure(start);
-        say(&record, &report);
-        if let Some(file) = summary {
-            record.write(file)?;
-        }
-        Ok(())
+        let named = [("--track", !flags.track.is_empty()), ("--without-bias", flags.without_bias)];
+        refuse_given(&named, "a class, which names its track")?;
+        let track = class.of(model, member)?;
+        let class = Class { track: track.name.clone(), ..class.clone() };
+        Ok((Function::Class(class), vec![track]))
     }
 
     /// The scheme of the model, or the tracks that are asked for, or those of a model without one.
@@ -343,12 +372,7 @@ impl MutateArgs {
             .chain(&manifest)
             .map(PathBuf::as_path)
             .collect();
-        if let Some(plot) = plot.as_ref().filter(|plot| plot.extension().is_none_or(|e| e != "svg"))
-        {
-            return Err(Error::usage("the picture is an SVG file")
-                .at(plot)
-                .expected("a name that ends in .svg"));
-        }
+        plot.iter().try_for_each(|plot| svg_name(plot))?;
         let read = files_read(&self.model, &self.reference);
         let inputs: Vec<&Path> =
             read.iter().chain(self.genes.path()).map(PathBuf::as_path).collect();
@@ -356,18 +380,18 @@ impl MutateArgs {
     }
 
     /// What decides the numbers, for the summary.
-    fn settings_used(
-        &self,
-        chosen: &Chosen,
-    ) -> std::collections::BTreeMap<String, serde_json::Value> {
-        let identity = self.model.identity(chosen).into_iter();
-        let mut used: std::collections::BTreeMap<String, serde_json::Value> =
-            identity.map(|(name, value)| (name, value.into())).collect();
+    fn settings_used(&self, chosen: &Chosen) -> BTreeMap<String, serde_json::Value> {
+        let mut used = self.model.settings(chosen);
         used.insert("distance".into(), self.what.distance.into());
         used.insert("deletions".into(), self.what.deletions.into());
         used.insert("region".into(), self.what.region.clone().into());
         used
     }
+}
+
+/// Refuses the first flag that is given where it means nothing.
+fn refuse_given(flags: &[(&'static str, bool)], what: &str) -> Checked<()> {
+    refuse(flags.iter().find(|(_, given)| *given).map(|(name, _)| *name), what)
 }
 
 /// The last lines of the log: what has no score and why, where the rest is, how fast it went.

@@ -13,9 +13,12 @@ use atrous::job::distinct::refuse_shared;
 use atrous::job::progress::rate;
 use atrous::job::shard::Share;
 use atrous::job::{OutputFile, Summary, signal};
-use atrous::predict::{Report, Request, Strands, predict, predict_windows, shares};
-use atrous::track::Style;
+use atrous::predict::locus::{plotted, svg_name};
+use atrous::predict::{
+    Measured, Plot, Report, Request, Strands, Windowed, predict, predict_windows, shares,
+};
 use atrous::track::number::Rounding;
+use atrous::track::{Signal, Style};
 use atrous::{Error, Result as Checked};
 use clap::Args;
 use std::collections::BTreeMap;
@@ -87,12 +90,19 @@ struct RegionArgs {
 struct OutputArgs {
     /// Tracks: .bedGraph or .bedGraph.gz (BGZF, with a .tbi index), .bw (bigWig), `-` for bedGraph
     /// on stdout. Several tracks or strands go to STEM.TRACK.STRAND.bedGraph[.gz] or .bw.
-    #[arg(short, long, value_name = "FILE", required_unless_present = "table")]
+    #[arg(short, long, value_name = "FILE", required_unless_present_any = ["table", "plot"])]
     output: Option<PathBuf>,
     /// One row per region: name, mean, maximum, its position and sum of each track; log counts where
     /// windows lie around regions.
     #[arg(long, value_name = "FILE.tsv[.gz]")]
     table: Option<PathBuf>,
+    /// A picture of the tracks of one region.
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// What was measured there, beside them in the picture: bigWig or bedGraph; of a stranded assay
+    /// that of the plus strand first.
+    #[arg(long, value_name = "FILE,FILE", value_delimiter = ',', requires = "plot")]
+    measured: Vec<PathBuf>,
     /// Tracks to compute, by name; default: those that the model marks.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     track: Vec<String>,
@@ -117,6 +127,8 @@ Examples:
   atrous predict -m model.safetensors -r hg38.fa.gz --shard 3/64 -o parts/3.bedGraph.gz
   atrous predict -m folds.safetensors -r hg38.fa.gz --regions peaks.narrowPeak --window-at summit \
     -o accessibility.bw --table counts.tsv
+  atrous predict -m folds.safetensors -r hg38.fa.gz --region chr1:1,000,000-1,004,000 \
+    --plot locus.svg --measured atac.bw
 
 Region strings are 1-based inclusive; BED and bedGraph are 0-based half-open.";
 
@@ -127,7 +139,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     signal::install()?;
     signal::end_within_grace()?;
     let chosen = args.model.load(&args.output.track)?;
-    let chosen = args.windows.adapt(chosen, args.model.member.as_deref())?;
+    let chosen = args.adapt(chosen)?;
     let readout = args.windows.readout(&chosen)?;
     let mut request = args.request(&chosen, threads);
     if let Some(readout) = &readout {
@@ -156,12 +168,12 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     );
     request.regions = regions.list;
     let (engine, progress) = (engine.as_ref(), args.run.progress());
-    let report = match readout {
+    let windowed = |readout| args.windows.windowed(&chosen.model, readout, &resolver);
+    let mut windowed = readout.map(windowed).transpose()?;
+    request.plot = args.output.plot(&request, windowed.as_ref(), &resolver, &chosen)?;
+    let report = match &mut windowed {
         None => predict(&mut reference, engine, &request, &progress)?,
-        Some(readout) => {
-            let mut windowed = args.windows.windowed(&chosen.model, readout, &resolver)?;
-            predict_windows(&mut reference, engine, &request, &mut windowed, &progress)?
-        }
+        Some(windowed) => predict_windows(&mut reference, engine, &request, windowed, &progress)?,
     };
 
     let mut record = Summary {
@@ -190,11 +202,17 @@ impl PredictArgs {
         self.run.threads()
     }
 
+    /// What was chosen of the model, as the flags of windows want it.
+    fn adapt(&self, chosen: Chosen) -> Checked<Chosen> {
+        let (named, member) = (!self.output.track.is_empty(), self.model.member.as_deref());
+        self.windows.adapt(chosen, named, member)
+    }
+
     /// What each shard does.
     pub fn shares(&self, of: u64) -> Checked<Vec<Share>> {
         without_shard(self.shard.shard)?;
         let chosen = self.model.load(&self.output.track)?;
-        let chosen = self.windows.adapt(chosen, self.model.member.as_deref())?;
+        let chosen = self.adapt(chosen)?;
         let readout = self.windows.readout(&chosen)?;
         let (reference, resolver) = self.reference.open()?;
         let regions = self.regions.read(&resolver)?.list;
@@ -234,6 +252,10 @@ impl PredictArgs {
     fn refuse_shared_outputs(&self, request: &Request) -> Checked<()> {
         let mut outputs = request.output_paths()?;
         outputs.extend(request.manifest_path());
+        if let Some(plot) = &self.output.plot {
+            svg_name(plot)?;
+            outputs.push(plot.clone());
+        }
         outputs.extend(self.run.summary.clone());
         let read = files_read(&self.model, &self.reference);
         let inputs: Vec<&Path> = read
@@ -241,8 +263,28 @@ impl PredictArgs {
             .chain(&self.regions.regions)
             .map(PathBuf::as_path)
             .chain(self.windows.control_files())
+            .chain(self.output.measured.iter().map(PathBuf::as_path))
             .collect();
         refuse_shared(&outputs.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &inputs)
+    }
+}
+
+impl OutputArgs {
+    /// The picture that is asked for, with what was measured.
+    fn plot(
+        &self,
+        request: &Request,
+        windowed: Option<&Windowed>,
+        resolver: &Resolver,
+        chosen: &Chosen,
+    ) -> Checked<Option<Plot>> {
+        let Some(path) = &self.plot else { return Ok(None) };
+        let bases = plotted(request, windowed, resolver.contigs())?;
+        let read = |path: &PathBuf| Measured::read(&mut Signal::open(path, resolver)?, bases);
+        let measured = self.measured.iter().map(read).collect::<Checked<_>>()?;
+        let members: u64 = chosen.used.iter().map(|file| file.members.len() as u64).sum();
+        let subtitle = format!("{} ({})", chosen.model.name, count(members, "member"));
+        Ok(Some(Plot { path: path.clone(), subtitle, measured }))
     }
 }
 

@@ -4,7 +4,7 @@ mod command;
 pub(super) mod track;
 
 use super::args::{Chosen, ModelArgs, ReferenceArgs, RunArgs, ShardArgs, count, files_read};
-use super::engine::{EngineArgs, measured};
+use super::engine::EngineArgs;
 use super::plan::without_shard;
 use anyhow::Result;
 use atrous::effect::annotate::share::sections;
@@ -242,23 +242,10 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
     let progress = args.run.progress();
     let report = annotate(&mut reader, &mut reference, &scorer, &request, &progress)?;
 
-    let mut record = Summary {
-        sample: args.run.sample(Some(&args.output.output)),
-        settings: args.settings_used(&chosen, scorer.settings(), hash),
-        models: chosen.used,
-        reference: Some(reference.describe()),
-        engine: engine.describe(),
-        threads,
-        skipped: report.skipped.iter().map(|(&code, &n)| (code.to_owned(), n)).collect(),
-        outputs: report.outputs.clone(),
-        ..Summary::new()
-    };
-    record.settings.extend(measured(engine.as_ref()));
-    record.measure(start);
-    say(&record, &report);
-    if let Some(file) = summary {
-        record.write(file)?;
-    }
+    let ran = args.run.ran(&args.output.output, &reference, engine.as_ref(), (threads, start));
+    let settings = args.settings_used(&chosen, scorer.settings(), hash);
+    let record = ran.record(settings, chosen.used, &report.skipped, &report.outputs);
+    ran.end(record, summary, |record| say(record, &report))?;
     Ok(())
 }
 
@@ -348,9 +335,7 @@ impl ScoreArgs {
         settings: &Settings,
         genes: Option<String>,
     ) -> BTreeMap<String, serde_json::Value> {
-        let identity = self.model.identity(chosen).into_iter();
-        let mut used: BTreeMap<String, serde_json::Value> =
-            identity.map(|(name, value)| (name, value.into())).collect();
+        let mut used = self.model.settings(chosen);
         let masks: Vec<&str> = settings.masks.iter().map(|mask| mask.name()).collect();
         used.insert("distance".into(), settings.distance.into());
         used.insert("mask".into(), masks.into());

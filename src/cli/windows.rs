@@ -3,7 +3,7 @@
 use super::args::Chosen;
 use atrous::genome::Resolver;
 use atrous::job::journal::Settings;
-use atrous::model::{Model, Track, WITHOUT_BIAS};
+use atrous::model::{Model, Track};
 use atrous::predict::{OutputKind, RcAverage, Readout, WindowAt, Windowed};
 use atrous::track::Signal;
 use atrous::{Error, Result};
@@ -53,19 +53,18 @@ impl WindowArgs {
         flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
 
-    /// Adapts what was chosen of a model: the tracks without bias, or the model without its window.
+    /// Adapts what was chosen of a model, by name or not: the tracks without bias, or the model
+    /// without its window.
     ///
     /// # Errors
     /// A flag that means nothing to this model (usage).
-    pub fn adapt(&self, mut chosen: Chosen, member: Option<&str>) -> Result<Chosen> {
+    pub fn adapt(&self, mut chosen: Chosen, named: bool, member: Option<&str>) -> Result<Chosen> {
         if let (None, Some(flag)) = (chosen.model.window, self.given()) {
             return Err(Error::usage(format!("{flag} means nothing to this model"))
                 .found("a model that needs no window")
                 .remedy("leave it out"));
         }
-        if self.without_bias {
-            chosen.tracks = without_bias(&chosen.model, &chosen.tracks, member)?;
-        }
+        chosen.tracks = bias_apart(&chosen.model, chosen.tracks, self.without_bias, named, member)?;
         if self.long_tiles {
             if self.output_kind.is_some_and(|kind| kind != OutputKind::Logits) {
                 return Err(Error::usage("--long-tiles computes logits")
@@ -138,18 +137,23 @@ impl WindowArgs {
     }
 }
 
-/// The tracks without the bias of the assay in place of those with it.
-fn without_bias(model: &Model, tracks: &[Track], member: Option<&str>) -> Result<Vec<Track>> {
-    let name = |track: &Track| match track.name.ends_with(WITHOUT_BIAS) {
-        true => track.name.clone(),
-        false => format!("{}{WITHOUT_BIAS}", track.name),
-    };
-    let names: Vec<String> = tracks.iter().map(name).collect();
-    let known = |name: &String| model.tracks.iter().any(|track| track.name == *name);
-    if let Some(absent) = names.iter().find(|name| !known(name)) {
-        return Err(Error::usage("the model has no bias of the assay to leave out")
-            .found(format!("no track {absent:?}"))
-            .remedy("leave out --without-bias"));
+/// The tracks that were chosen, by name or not, without the bias of the assay where that is wanted;
+/// says so where it could be.
+pub fn bias_apart(
+    model: &Model,
+    tracks: Vec<Track>,
+    without: bool,
+    named: bool,
+    member: Option<&str>,
+) -> Result<Vec<Track>> {
+    if without {
+        return model.without_bias(&tracks, member);
     }
-    model.select_tracks(&names, member)
+    if let Some(track) = model.with_bias(&tracks).filter(|_| !named) {
+        tracing::info!(
+            "the bias of the assay is part of {}: --without-bias leaves it out",
+            track.name
+        );
+    }
+    Ok(tracks)
 }

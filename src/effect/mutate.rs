@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use table::Table;
 
 /// Bases that are mutated at a time; their windows overlap, so that most is computed once.
-const CHUNK: u64 = 256;
+pub(super) const CHUNK: u64 = 256;
 /// Longest region of a picture, in bases: beyond, a letter is thinner than three pixels.
 pub const MAX_PLOT: u64 = 1000;
 pub(super) const BASES: [u8; 4] = *b"ACGT";

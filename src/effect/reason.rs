@@ -98,7 +98,9 @@ impl Skip {
             Self::Star => "ALT is *, deleted by another record",
             Self::Breakend => "ALT is a breakend",
             Self::NoChange => "ALT is the same as REF",
-            Self::RefTooLong => "REF is longer than twice --distance",
+            Self::RefTooLong => {
+                "REF is longer than twice --distance, or than the outputs of a window"
+            }
             Self::AltTooLong => "ALT is longer than --max-alt",
             Self::ContigEdge => {
                 "too near to an end of the contig for the rules that were asked for"

@@ -86,6 +86,22 @@ pub struct Track {
     pub sources: Vec<Source>,
 }
 
+impl Track {
+    /// Refuses to average a track that stands alone over both strands, where its numbers belong to
+    /// one of them: those of the other strand are about other events.
+    ///
+    /// # Errors
+    /// A usage error, for a stranded track.
+    pub fn refuse_strand_average(&self) -> Result<()> {
+        match self.strand {
+            TrackStrand::None => Ok(()),
+            _ => Err(Error::usage(format!("track {:?} belongs to one strand", self.name))
+                .expected("a track of both strands where these are averaged")
+                .remedy("read one strand: --rc-average none")),
+        }
+    }
+}
+
 /// The window that a model must be run in, in bases: what it reads and what it gives. Windows are
 /// cut out of a strand by the positions of their outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

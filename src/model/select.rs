@@ -1,7 +1,7 @@
 //! Which tracks a user asks for, of which members.
 
 use super::validate::list;
-use super::{Model, Track};
+use super::{Model, Track, WITHOUT_BIAS};
 use crate::error::{Error, Result};
 
 impl Model {
@@ -45,6 +45,35 @@ impl Model {
                 .remedy(format!("name one with --track: {}", self.tracks_of(index))));
         }
         Ok(tracks)
+    }
+
+    /// The tracks without the bias of the assay in place of those with it; with `member` as in
+    /// [`Model::select_tracks`].
+    ///
+    /// # Errors
+    /// A usage error: a track that has no such counterpart.
+    pub fn without_bias(&self, tracks: &[Track], member: Option<&str>) -> Result<Vec<Track>> {
+        let name = |track: &Track| match track.name.ends_with(WITHOUT_BIAS) {
+            true => track.name.clone(),
+            false => format!("{}{WITHOUT_BIAS}", track.name),
+        };
+        let names: Vec<String> = tracks.iter().map(name).collect();
+        let known = |name: &String| self.tracks.iter().any(|track| track.name == *name);
+        if let Some(absent) = names.iter().find(|name| !known(name)) {
+            return Err(Error::usage("the model has no bias of the assay to leave out")
+                .found(format!("no track {absent:?}"))
+                .remedy("leave out --without-bias"));
+        }
+        self.select_tracks(&names, member)
+    }
+
+    /// The first of some tracks that has the bias of the assay in it, where the model gives it
+    /// without, too.
+    pub fn with_bias<'t>(&self, tracks: &'t [Track]) -> Option<&'t Track> {
+        tracks.iter().find(|track| {
+            let without = format!("{}{WITHOUT_BIAS}", track.name);
+            self.tracks.iter().any(|other| other.name == without)
+        })
     }
 
     fn track(&self, name: &str) -> Result<&Track> {

@@ -10,6 +10,7 @@ pub mod comb;
 pub mod cone;
 pub mod effect;
 pub mod letters;
+pub mod locus;
 pub mod panel;
 pub mod response;
 pub mod sheet;

@@ -124,6 +124,15 @@ impl Svg {
         }
     }
 
+    /// Filled outlines of one colour, in one element.
+    pub fn areas(&mut self, outlines: &[Vec<Point>], fill: &str) {
+        let closed = outlines.iter().filter(|points| !points.is_empty());
+        let path: String = closed.map(|points| joined(points) + "z").collect();
+        if !path.is_empty() {
+            self.put(format_args!("<path d=\"{path}\" fill=\"{fill}\"/>"));
+        }
+    }
+
     /// A dot, filled with one colour and edged with another.
     pub fn dot(&mut self, (x, y): Point, radius: f64, fill: &str, edge: &str) {
         let (x, y, radius) = (short(x), short(y), short(radius));

@@ -4,16 +4,18 @@
 //! ([`stitch`], [`pipeline`]), values become tracks and tables ([`outputs`]).
 
 mod letters;
+pub mod locus;
 mod outputs;
 mod pipeline;
 pub mod readout;
 mod settings;
 mod share;
 mod stitch;
-mod tiles;
+pub(crate) mod tiles;
 mod windowed;
 pub mod windows;
 
+pub use locus::{Measured, Plot};
 pub use readout::{OutputKind, RcAverage, Readout};
 pub use windowed::Windowed;
 pub use windows::WindowAt;
@@ -98,6 +100,8 @@ pub struct Request {
     pub output: Option<PathBuf>,
     /// Where the region table goes.
     pub table: Option<PathBuf>,
+    /// A picture of the tracks of the region, where there is one only.
+    pub plot: Option<Plot>,
     /// How the values of the tracks are written.
     pub style: Style,
     /// Tile length in bases; chosen from work and memory when not given. Never changes a value.
@@ -124,6 +128,7 @@ impl Request {
             tracks,
             output: None,
             table: None,
+            plot: None,
             style: Style::default(),
             tile: None,
             memory_per_thread: MEMORY_PER_THREAD,
@@ -145,6 +150,7 @@ impl Request {
             Format::of_table(table)?;
             paths.push(table.clone());
         }
+        paths.extend(self.plot.iter().map(|plot| plot.path.clone()));
         Ok(paths)
     }
 
@@ -175,9 +181,10 @@ impl Request {
     /// Refuses what cannot be meant, before any work.
     fn check(&self, reference: &Reference) -> Result<()> {
         let contigs = reference.contigs();
-        if self.output.is_none() && self.table.is_none() {
+        if self.output.is_none() && self.table.is_none() && self.plot.is_none() {
             return Err(Error::usage("nothing to write").remedy("name an output or a table"));
         }
+        self.check_plot()?;
         let paths = self.output_paths()?;
         let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
         refuse_shared(&paths, &[reference.path()])?;

@@ -1,5 +1,6 @@
 //! All outputs of one prediction: a file per track and strand, the region table, the journal.
 
+use super::locus::Locus;
 use super::share::Section;
 use super::stitch::Piece;
 use super::tiles::Tile;
@@ -30,6 +31,7 @@ pub struct Outputs {
     tracks: Vec<TrackFile>,
     /// Until it is written.
     table: Option<Table>,
+    locus: Option<Locus>,
     journal: Option<Journal>,
     /// Where the last values went: strand, contig and one past the last base.
     last: Option<(Strand, ContigId, u64)>,
@@ -123,6 +125,7 @@ impl Outputs {
             style: Style { part: request.shard.is_some(), ..request.style.clone() },
             tracks: Vec::new(),
             table: None,
+            locus: None,
             journal,
             last: None,
         };
@@ -159,6 +162,8 @@ impl Outputs {
         }
         let open = |path: &PathBuf| Table::open(job, path);
         self.table = job.request.table.as_ref().map(open).transpose()?;
+        let open = |plot| Locus::open(plot, job.request, &self.contigs);
+        self.locus = job.request.plot.as_ref().map(open).transpose()?;
         Ok(())
     }
 
@@ -181,6 +186,9 @@ impl Outputs {
                 }
                 if let Some(table) = self.table.as_mut().filter(|table| !table.of_windows) {
                     table.rows.add(strand, contig, start, &values);
+                }
+                if let Some(locus) = &mut self.locus {
+                    locus.add(strand, start, &values);
                 }
                 start = end;
             }
@@ -267,7 +275,7 @@ impl Outputs {
             }
         };
         let mut written = Vec::new();
-        let mut finished = Vec::new();
+        let (mut finished, mut pictures) = (Vec::new(), Vec::new());
         for TrackFile { path, role, sink, .. } in self.tracks {
             let records = sink.records();
             let join = join_of(&path, sink.head(), &self.contigs)?;
@@ -279,13 +287,21 @@ impl Outputs {
             written.push(record);
             finished.push(Finished { role, join, records, files: vec![file] });
         }
+        if let Some(locus) = self.locus {
+            let (record, file) = locus.finish()?;
+            written.push(record);
+            pictures.push(file);
+        }
         match (manifest, &self.main) {
             (Some(mut manifest), Some(main)) => {
                 let contigs = self.contigs.iter();
                 manifest.contigs = contigs.map(|(_, name, length)| (name.into(), length)).collect();
                 manifest.commit(main, finished)?;
             }
-            _ => commit_all(finished.into_iter().flat_map(|output| output.files).collect())?,
+            _ => {
+                let files = finished.into_iter().flat_map(|output| output.files);
+                commit_all(files.chain(pictures).collect())?;
+            }
         }
         Ok(written)
     }
@@ -390,7 +406,7 @@ pub fn track_files(request: &Request) -> Result<Vec<(PathBuf, usize, Strand)>> {
 
 /// The strand in a file's name is the one that the numbers belong to. Numbers that belong to both
 /// have none there, unless both strands are read: then it is the one that was read.
-fn label(track: &Track, read: Strand, strands: Strands) -> Label<'_> {
+pub(super) fn label(track: &Track, read: Strand, strands: Strands) -> Label<'_> {
     let strand = match track.strand {
         TrackStrand::Read => Some(read),
         TrackStrand::Opposite => Some(read.opposite()),

@@ -149,6 +149,9 @@ impl Readout {
                 return Err(Error::usage(format!("track {:?} is no profile", track.name))
                     .found(format!("output kind {}", kind.name())));
             }
+            if rc != RcAverage::None {
+                track.refuse_strand_average()?;
+            }
             readout.plain.push((readout.wanted.tracks.len(), index));
             readout.wanted.tracks.push(track.clone());
         }

@@ -152,6 +152,9 @@ impl Labels {
                 path.display()
             );
         }
+        if parts && genes.transcripts.iter().all(|one| one.coding.is_empty()) {
+            tracing::warn!("{}: no coding sequence; `parts` learns no codons", path.display());
+        }
         let parts = parts.then(|| Parts::of(&genes.transcripts, resolver));
         Ok(Self { sites, by_place, parts })
     }

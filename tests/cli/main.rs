@@ -3,9 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at once")]
 
 mod engines;
+mod folds;
+mod locus;
 mod mutate;
 mod refusals;
 mod score;
+mod signal_mutate;
+mod signal_refusals;
+mod signals;
 
 use assert_cmd::Command;
 use std::fs;

@@ -5,12 +5,14 @@
 
 mod command;
 mod hostile;
+mod joint;
 mod keras;
 mod keras_writer;
 mod profile;
 mod published;
 mod torch;
 mod torch_writer;
+mod windowed;
 
 use atrous::Result;
 use atrous::model::import::{FamilyChoice, ImportOptions, import};

@@ -28,6 +28,24 @@ fn a_configuration_that_cannot_be_meant_is_refused() {
             "is empty",
         ),
         ("\"counts.bedGraph\" }", "\"counts.bedGraph\", strand = '+' }", "come in pairs"),
+        (
+            "tracks = [{ name = \"events\", file = \"counts.bedGraph\" }]",
+            "tracks = [{ name = \"events\", file = \"counts.bedGraph\", auxiliary = true }]",
+            "auxiliary tracks stand behind the others, one of which is needed",
+        ),
+        ("\"counts.bedGraph\" }", "\"counts.bedGraph\", cap = 0 }", "must be above 0"),
+        ("\"counts.bedGraph\" }", "\"counts.bedGraph\", weight = -1.0 }", "`weight` is out of"),
+        (
+            "\"counts.bedGraph\" }]",
+            "\"counts.bedGraph\", weight = 2.0 }]\nloss = 'profile'",
+            "means nothing to the loss `profile`",
+        ),
+        (
+            "\"counts.bedGraph\" }]",
+            "\"counts.bedGraph\" }]\nlog_bins = [{ width = 0, weight = 1.0 }]",
+            "`counts.log_bins` is out of range (found width 0",
+        ),
+        ("steps = 60", "steps = 60\nhold = 0", "`training.hold` is out of range"),
         ("[training]", "[[sampling]]\nwhere = 'sites'\n[training]", "needs [splice]"),
         ("[training]", "[[sampling]]\nwhere = 'regions'\n[training]", "needs a `file`"),
         (

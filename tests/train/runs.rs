@@ -128,12 +128,24 @@ fn splice_sites_profiles_bins_and_controls_train_too() {
                            file = 'peaks.bed'\njitter = 40"
     );
     let bins = format!("{tracks}\nbin = 50\n[control]\nfiles = ['counts.bedGraph']");
+    let parts = "[splice]\nannotation = 'genes.gff3'\nparts = true\n[training]\nhold = 2\n\
+                 hold_steps = 6";
+    let auxiliary = "[counts]\nlog_bins = [{ width = 1, weight = 1.0 }, { width = 50, weight = 0.1 }]\n\
+                     tracks = [{ name = \"events\", file = \"counts.bedGraph\", cap = 9 }, \
+                     { name = \"other\", file = \"counts.bedGraph\", weight = 0.1, auxiliary = true }]";
     let stranded = "[counts]\ntracks = [{ name = \"p\", file = \"counts.bedGraph\", strand = '+' }, \
                     { name = \"m\", file = \"counts.bedGraph\", strand = '-' }]";
-    for (name, text) in
-        [("splice", splice), ("profile", &profile), ("control", &bins), ("stranded", stranded)]
-    {
+    for (name, text) in [
+        ("splice", splice),
+        ("parts", parts),
+        ("profile", &profile),
+        ("control", &bins),
+        ("auxiliary", auxiliary),
+        ("stranded", stranded),
+    ] {
+        let (text, training) = text.split_once("[training]").unwrap_or((text, ""));
         let config = CONFIG.replacen(tracks, text, 1).replacen("steps = 60", "steps = 10", 1);
+        let config = config.replacen("[training]", &format!("[training]{training}"), 1);
         let both = if name == "control" { "false" } else { "true" };
         let both = format!("[network]\nboth_strands = {both}");
         data.write("train.toml", &config.replacen("[network]", &both, 1));
@@ -143,5 +155,40 @@ fn splice_sites_profiles_bins_and_controls_train_too() {
             data.atrous(&["evaluate", "-m", &model, "-c", "train.toml", "-o", "judged"]);
         command.assert().success();
         assert!(data.read("judged.tsv").lines().count() > 5);
+        let shown = data.atrous(&["inspect", &model]).output().unwrap().stdout;
+        let shown = String::from_utf8(shown).unwrap();
+        for (of, track) in [("parts", "codon_3"), ("parts", "intron"), ("auxiliary", "other")] {
+            assert_eq!(shown.contains(track), name == of, "{name}: {shown}");
+        }
     }
+}
+
+#[test]
+fn networks_of_several_seeds_become_one_model_file() {
+    let data = Data::new();
+    data.write("train.toml", &CONFIG.replacen("steps = 60", "steps = 8", 1));
+    train(&data, "one", &["--seed", "1"]);
+    train(&data, "two", &["--seed", "2"]);
+    let files = ["one/model.safetensors", "two/model.safetensors"];
+    assert!(fs::read(data.path(files[0])).unwrap() != fs::read(data.path(files[1])).unwrap());
+    let join = |flags: &[&str]| {
+        let mut command = data.atrous(&["import", "atrous"]);
+        command.args(files).args(["-o", "both.safetensors", "--name", "both"]).args(flags);
+        command.assert()
+    };
+    let text = join(&["--key", "model"]).failure().code(2).get_output().stderr.clone();
+    assert!(String::from_utf8_lossy(&text).contains("--key is for the weights of other programs"));
+    assert!(!data.path("both.safetensors").exists());
+    join(&[]).success();
+    let judge = |models: &[&str], stem: &str| {
+        let mut command = data.atrous(&["evaluate", "-c", "train.toml", "-o", stem]);
+        models.iter().for_each(|model| {
+            command.args(["-m", model]);
+        });
+        command.assert().success();
+        data.read(&format!("{stem}.tsv"))
+    };
+    let joined = judge(&["both.safetensors"], "joined");
+    assert_eq!(joined, judge(&files, "apart"), "as two models on the command line");
+    assert_ne!(joined, judge(&files[..1], "first"));
 }

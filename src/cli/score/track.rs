@@ -2,7 +2,7 @@
 
 use super::{ScoreArgs, say};
 use crate::cli::args::{Chosen, count};
-use crate::cli::engine::measured;
+use crate::cli::windows::bias_apart;
 use anyhow::Result;
 use atrous::effect::Rules;
 use atrous::effect::annotate::{annotate, null};
@@ -12,9 +12,9 @@ use atrous::effect::track::{
 };
 use atrous::genome::regions::{RegionOptions, read_bed};
 use atrous::genome::{Reference, Region, Resolver, Strand};
+use atrous::job::OutputFile;
 use atrous::job::summary::ModelUsed;
-use atrous::job::{OutputFile, Summary};
-use atrous::model::{Model, Track, WITHOUT_BIAS};
+use atrous::model::{Model, Track};
 use atrous::track::variants::VariantFormat;
 use atrous::{Error, Result as Checked};
 use clap::Args;
@@ -79,27 +79,7 @@ impl TrackFlags {
     /// The tracks that are scored.
     pub fn tracks(&self, model: &Model, member: Option<&str>) -> Checked<Vec<Track>> {
         let tracks = model.select_tracks(&self.track, member)?;
-        if !self.without_bias {
-            let known = |track: &Track| {
-                let without = format!("{}{WITHOUT_BIAS}", track.name);
-                self.track.is_empty() && model.tracks.iter().any(|other| other.name == without)
-            };
-            if let Some(track) = tracks.iter().find(|track| known(track)) {
-                tracing::info!(
-                    "the bias of the assay is part of {}: --without-bias leaves it out",
-                    track.name
-                );
-            }
-            return Ok(tracks);
-        }
-        let names: Vec<String> =
-            tracks.iter().map(|track| format!("{}{WITHOUT_BIAS}", track.name)).collect();
-        if !names.iter().all(|name| model.tracks.iter().any(|track| track.name == *name)) {
-            return Err(Error::usage("the model has no tracks without a bias")
-                .found(format!("model {:?}", model.name))
-                .remedy("leave out --without-bias"));
-        }
-        model.select_tracks(&names, member)
+        bias_apart(model, tracks, self.without_bias, !self.track.is_empty(), member)
     }
 
     /// The first flag that is not as if it was not given.
@@ -243,23 +223,10 @@ impl ScoreArgs {
         let header = TrackText::new(&scorer).header(&hashes);
         let request = self.request(header, &chosen, None);
         let report = annotate(&mut reader, &mut reference, &scorer, &request, &progress)?;
-        let mut record = Summary {
-            sample: self.run.sample(Some(&self.output.output)),
-            settings: self.track_settings_used(&chosen, scorer.settings()),
-            models: chosen.used,
-            reference: Some(reference.describe()),
-            engine: engine.describe(),
-            threads,
-            skipped: report.skipped.iter().map(|(&code, &n)| (code.to_owned(), n)).collect(),
-            outputs: report.outputs.clone(),
-            ..Summary::new()
-        };
-        record.settings.extend(measured(engine.as_ref()));
-        record.measure(start);
-        say(&record, &report);
-        if let Some(file) = summary {
-            record.write(file)?;
-        }
+        let ran = self.run.ran(&self.output.output, &reference, engine.as_ref(), (threads, start));
+        let settings = self.track_settings_used(&chosen, scorer.settings());
+        let record = ran.record(settings, chosen.used, &report.skipped, &report.outputs);
+        ran.end(record, summary, |record| say(record, &report))?;
         Ok(())
     }
 
@@ -296,9 +263,7 @@ impl ScoreArgs {
         chosen: &Chosen,
         settings: &TrackSettings,
     ) -> BTreeMap<String, serde_json::Value> {
-        let identity = self.model.identity(chosen).into_iter();
-        let mut used: BTreeMap<String, serde_json::Value> =
-            identity.map(|(name, value)| (name, value.into())).collect();
+        let mut used = self.model.settings(chosen);
         let path =
             |path: &Option<PathBuf>| path.as_deref().map(Path::display).map(|p| p.to_string());
         used.insert("scheme".into(), "tracks".into());

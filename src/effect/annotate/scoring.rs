@@ -120,6 +120,9 @@ pub fn null(
     (count, seed): (usize, u64),
     progress: &Progress,
 ) -> Result<Null> {
+    if count == 0 {
+        return Err(Error::usage("no p-value comes from no shuffle").expected("at least 1"));
+    }
     let Some(mut again) = reader.again()? else {
         return Err(Error::usage("variants are read twice for p-values")
             .at(reader.path())

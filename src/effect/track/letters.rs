@@ -222,7 +222,7 @@ fn reversed(window: &EditedWindow) -> EditedWindow {
 }
 
 /// A stretch as the minus strand of a contig has it.
-fn turned(stretch: Stretch, contig: i64) -> Stretch {
+pub(super) fn turned(stretch: Stretch, contig: i64) -> Stretch {
     let Stretch { start, mut letters, edits } = stretch;
     let first = contig - (start + signed(letters.len()));
     reverse_complement(&mut letters);

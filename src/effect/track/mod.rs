@@ -19,7 +19,7 @@ mod text;
 
 pub use background::{Background, Null, Tested};
 pub use column::{Column, Values};
-pub use mutate::{Function, MutateRequest, mutate};
+pub use mutate::{Class, Function, MutateRequest, mutate};
 pub use reading::TrackReading;
 pub use score::{TrackEffect, TrackScorer};
 pub use settings::{Combine, IndelRule, StrandAverage, TrackSettings, WindowRule};

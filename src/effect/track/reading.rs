@@ -84,6 +84,10 @@ impl TrackReading {
             match model.profiles.iter().find(holds) {
                 Some(profile) if reading.tasks.iter().any(|t| t.tracks == profile.tracks) => {}
                 Some(profile) => reading.add_profile(model, profile, &track.sources)?,
+                None if window.is_some() && strands != StrandAverage::None => {
+                    track.refuse_strand_average()?;
+                    reading.add_track(track);
+                }
                 None => reading.add_track(track),
             }
         }

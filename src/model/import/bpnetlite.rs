@@ -92,8 +92,7 @@ impl Reader<'_> {
         let size = |name: &str, number| axis(self.ledger, &at(name), number);
         let filters = size("iconv.weight", 0)?;
         let stem = size("iconv.weight", 2)?;
-        let count =
-            (0..).take_while(|i| self.ledger.has(&at(&format!("rconvs.{i}.weight")))).count();
+        let count = (0..).take_while(|i| self.ledger.has_any(&at(&format!("rconvs.{i}.")))).count();
         let mut dilated = Vec::with_capacity(count);
         for i in 0..count {
             let kernel = size(&format!("rconvs.{i}.weight"), 2)?;

@@ -55,6 +55,12 @@ impl Family {
         use Family::{BasePairNet, BpNet, BpNetLite, ChromBpNet, ProCapNet};
         matches!(self, BpNet | BpNetLite | BasePairNet | ChromBpNet | ProCapNet)
     }
+
+    /// Whether it can be run in a window that the user says, with the zero padding and the cropping
+    /// that its files state.
+    pub(super) fn may_have_window(self) -> bool {
+        matches!(self, Self::SpliceAi | Self::TranslationAi)
+    }
 }
 
 impl fmt::Display for Family {

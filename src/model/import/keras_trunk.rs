@@ -287,5 +287,5 @@ pub(super) fn check_crop(recognised: &Recognised, left: u64, right: u64) -> Resu
     Err(Error::new("the outputs of the network see the zero padding of hidden layers at the edges")
         .found(format!("cropping of {cut_left} and {cut_right}"))
         .expected(format!("at least {left} and {right}, as far as the network reaches"))
-        .remedy("such a network must be run in its own window, which is not supported"))
+        .remedy("say the length of its input with --window: then it is run in windows"))
 }

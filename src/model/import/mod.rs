@@ -52,7 +52,8 @@ pub struct ImportOptions {
     pub dilations: Option<Vec<usize>>,
     /// The Pangolin head (0 to 7) that each file is read at.
     pub heads: Option<Vec<usize>>,
-    /// Length of the input of a signal network, in bases, where the file does not say it.
+    /// Length of the input, in bases: of a signal network, where the file does not say it; of a
+    /// network of classes from Keras, to run it in windows as its program does.
     pub window: Option<usize>,
     /// Positions that a signal network leaves out on each side of its outputs, where the file does
     /// not say it.
@@ -122,7 +123,8 @@ pub fn import(family: FamilyChoice, files: &[PathBuf], options: &ImportOptions) 
     }
     ranked.sort_by_key(|(rank, _)| *rank);
     model.tracks = ranked.into_iter().map(|(_, track)| track).collect();
-    model.scheme = scheme(family, &model.tracks);
+    // schemes of splice sites look at any distance, and a window has an end
+    model.scheme = scheme(family, &model.tracks).filter(|_| model.window.is_none());
     model.validate()?;
     Ok(model)
 }
@@ -283,8 +285,11 @@ impl ImportOptions {
                 Error::usage(format!("--heads has no meaning for {family}")).remedy("leave it out")
             );
         }
-        for (flag, given) in [("--window", self.window), ("--trimming", self.trimming)] {
-            if given.is_some() && !family.is_signal() {
+        for (flag, given, known) in [
+            ("--window", self.window, family.is_signal() || family.may_have_window()),
+            ("--trimming", self.trimming, family.is_signal()),
+        ] {
+            if given.is_some() && !known {
                 return Err(Error::usage(format!("{flag} has no meaning for {family}"))
                     .remedy("leave it out"));
             }
@@ -301,10 +306,12 @@ impl Content {
     fn read(self, family: Family, head: Option<usize>, options: &ImportOptions) -> Result<Part> {
         match (self.kind, family) {
             (Kind::Keras(description, ledger), Family::TranslationAi) => {
-                spliceai::read(description, ledger, ["neither", "stop", "start"])
+                let classes = ["neither", "stop", "start"];
+                spliceai::read(description, ledger, classes, options.window)
             }
             (Kind::Keras(description, ledger), _) => {
-                spliceai::read(description, ledger, ["none", "acceptor", "donor"])
+                let classes = ["none", "acceptor", "donor"];
+                spliceai::read(description, ledger, classes, options.window)
             }
             (Kind::KerasProfile(config, ledger), family) => {
                 if options.trimming.is_some() {

@@ -199,7 +199,7 @@ pub(super) fn part(
 }
 
 /// The window of so many bases; its outputs follow from the graph.
-fn window(graph: &Graph, input: usize) -> Result<Window> {
+pub(super) fn window(graph: &Graph, input: usize) -> Result<Window> {
     let window = Window { input, output: 0, anchor: input / 2 };
     let output = window.outputs(graph).len();
     if output == 0 {

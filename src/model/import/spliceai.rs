@@ -3,6 +3,7 @@
 
 use super::keras_config::Wiring;
 use super::keras_trunk::{Recognised, check_crop, recognise};
+use super::profile::{self, Signal};
 use super::tensors::{Layout, Ledger};
 use super::tracks::class_outputs;
 use super::trunk::{self, Output};
@@ -48,16 +49,33 @@ impl Description {
     }
 }
 
-/// Reads one member, with the names of its three classes.
+/// Reads one member, with the names of its three classes: to be run in a window of so many bases,
+/// with the zero padding of its program, or over stretches of any length.
 pub(super) fn read(
     description: Description,
     mut ledger: Ledger,
     classes: [&str; 3],
+    window: Option<usize>,
 ) -> Result<Part> {
     let recognised = description.0;
-    let graph = trunk::network(&recognised.spec, recognised.classes, recognised.output)?;
-    let reach = graph.reach();
-    check_crop(&recognised, reach.left, reach.right)?;
+    let Recognised { spec, output, .. } = &recognised;
+    let (graph, signal) = match window {
+        None => {
+            let graph = trunk::network(spec, recognised.classes, *output)?;
+            let reach = graph.reach();
+            check_crop(&recognised, reach.left, reach.right)?;
+            (graph, None)
+        }
+        Some(input) => {
+            let (left, right) = recognised.crop;
+            // a cropping that no machine can hold leaves no output of any window
+            let crop = [left, right].map(|cut| usize::try_from(cut).unwrap_or(usize::MAX / 4));
+            let crop = (crop[0], crop[1]);
+            let graph = trunk::network_in_window(spec, recognised.classes, *output, crop)?;
+            let window = profile::window(&graph, input)?;
+            (graph, Some(Signal { window, scalars: Vec::new(), profiles: Vec::new() }))
+        }
+    };
     let weights = ledger.fill(&graph, &recognised.layers, Layout::Keras)?;
     let names = (recognised.output == Output::Softmax).then_some(classes);
     Ok(Part {
@@ -66,6 +84,6 @@ pub(super) fn read(
         spec: Some(recognised.spec),
         graph,
         weights,
-        signal: None,
+        signal,
     })
 }

@@ -4,7 +4,7 @@
 use super::tensors::{LayerNames, Ledger};
 use crate::error::{Error, Result};
 use crate::network::blocks::{Dilated, GroupedSpec, grouped};
-use crate::network::{Activation, Graph, GraphBuilder, Op};
+use crate::network::{Activation, Graph, GraphBuilder, Op, Padding};
 
 /// The last operation of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,15 +13,43 @@ pub(super) enum Output {
     Sigmoid,
 }
 
-/// The whole network: trunk, pointwise `head` to `classes` channels, output function.
+/// The whole network: trunk, pointwise `head` to `classes` channels, output function. Nothing is
+/// padded, so that stretches of any length can be computed.
 pub(super) fn network(spec: &GroupedSpec, classes: usize, output: Output) -> Result<Graph> {
+    build(spec, classes, output, None)
+}
+
+/// The same in a window, as its program runs it: every convolution of the trunk reads zeros beyond
+/// the ends, and so many positions are cut off on the left and on the right before the head.
+pub(super) fn network_in_window(
+    spec: &GroupedSpec,
+    classes: usize,
+    output: Output,
+    crop: (usize, usize),
+) -> Result<Graph> {
+    build(spec, classes, output, Some(crop))
+}
+
+fn build(
+    spec: &GroupedSpec,
+    classes: usize,
+    output: Output,
+    crop: Option<(usize, usize)>,
+) -> Result<Graph> {
     if output == Output::Softmax && classes < 2 {
         return Err(
             Error::new("a softmax over one class is 1 everywhere").expected("at least 2 classes")
         );
     }
     let mut g = GraphBuilder::new();
-    let trunk = grouped(&mut g, spec)?;
+    if crop.is_some() {
+        g.pad_with(Padding::Zero);
+    }
+    let mut trunk = grouped(&mut g, spec)?;
+    g.pad_with(Padding::None);
+    if let Some((left, right)) = crop.filter(|&ends| ends != (0, 0)) {
+        trunk = g.add("crop", Op::Crop { left, right }, &[trunk])?;
+    }
     let head = g.add("head", Op::pointwise(classes), &[trunk])?;
     match output {
         Output::Softmax => g.add("softmax", Op::Softmax, &[head])?,

@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# Does context help? Trains one narrow network with four receptive fields on three real data sets
+# and on a planted long-range task, and writes docs/context/results.tsv and the table of
+# docs/context.md. `make context` calls it; it takes an hour or two of one core. What is finished
+# is not computed again.
+#
+#   docs/context/run.sh ATROUS WORK      a build with libtorch, and a folder for runs
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+atrous=$(realpath "$1")
+work=$2
+mkdir -p "$work"
+work=$(realpath "$work")
+ATROUS_SHARED=$(realpath "${ATROUS_SHARED:-../shared}")
+export ATROUS_SHARED
+
+# label, dilations of kernel 3 behind a stem of 21 taps, window, batch: the receptive field is
+# 21 + 2 x the sum of the dilations, and a step sees 32,768 bases
+fields() {
+  local d=1,2,4,8,16
+  echo "100bp $d 4096 8"                                             # 83
+  d=$d,32,64,128,256
+  echo "1kb $d 4096 8"                                               # 1,043
+  d=$d,512,1024,2048
+  echo "10kb $d,1024 8192 4"                                         # 10,259
+  echo "65kb $d,4096,8192,16384 32768 1"                             # 65,555
+}
+
+network() { # DILATIONS WINDOW BATCH STEPS HELD
+  cat <<TOML
+
+[network]
+channels = 32
+activation = "relu"
+stem = { kernel = 21, activate = true }
+start = "smooth"
+
+[[network.stack]]
+block = "normed-residual"
+kernel = 3
+dilations = [${1//,/, }]
+
+[training]
+window = $2
+batch = $3
+steps = $4
+rate = 3e-3
+warmup = 50
+average = 0.99
+hold = 8
+hold_steps = $5
+validate_every = $4
+checkpoint_every = 200
+keep = "last"
+TOML
+}
+
+yeast() { # SET
+  cat <<TOML
+root = "\$ATROUS_SHARED/data"
+
+[data]
+reference = "yeast/genome.fa.gz"
+mask = ["yeast/mask.bed"]
+
+[splits]
+table = "splits.tsv"
+set = "$1"
+TOML
+}
+
+task() { # TASK SEED: all of a training file but the network
+  echo "name = \"context-$1\""
+  case $1 in
+    atac)
+      yeast atac
+      cat <<TOML
+
+[counts]
+tracks = [{ name = "insertions", file = "yeast/atac.insertions.bw" }]
+cap = 20
+log_bins = [{ width = 256, weight = 0.1 }]
+
+[evaluation]
+bins = [256]
+TOML
+      ;;
+    tss)
+      yeast stripe
+      cat <<TOML
+
+[counts]
+tracks = [
+    { name = "plus", file = "yeast/stripe.wt.plus.bw", strand = "+" },
+    { name = "minus", file = "yeast/stripe.wt.minus.bw", strand = "-" },
+]
+cap = 50
+log_bins = [{ width = 128, weight = 0.1 }]
+
+[evaluation]
+bins = [128]
+TOML
+      ;;
+    splice)
+      cat <<TOML
+root = "\$ATROUS_SHARED/data"
+
+[data]
+reference = "pombe/genome.fa.gz"
+
+[splits]
+table = "splits.tsv"
+set = "pombe_splice"
+
+[splice]
+annotation = "pombe/annotation.gff3.gz"
+types = ["mRNA"]
+site_weight = 10.0
+parts = true
+TOML
+      ;;
+    planted)
+      cat <<TOML
+root = "$work/planted.$2"
+
+[data]
+reference = "genome.fa"
+
+[splits]
+train = ["c1", "c2", "c3", "c4", "c5", "c6"]
+valid = ["c7"]
+test = ["c8"]
+
+[counts]
+tracks = [{ name = "events", file = "counts.bedGraph" }]
+bin = 256
+
+[evaluation]
+bins = [256]
+TOML
+      ;;
+  esac
+}
+
+measure() { # TASK STEM: the number that the table shows
+  case $1 in
+    atac | planted) awk -F '\t' '$2 == "all" && $3 == "bins of 256" && $4 == "pearson_log1p" { print $5 }' "$2" ;;
+    tss) awk -F '\t' '$2 == "all" && $3 == "bins of 128" && $4 == "pearson_log1p" { print $5 }' "$2" ;;
+    splice) awk -F '\t' '$2 == "all" && $3 ~ /, in genes$/ && $4 == "top_k" { s += $5; n++ }
+      END { printf "%.6f\n", s / n }' "$2" ;;
+  esac
+}
+
+results=docs/context/results.tsv
+part=$work/results.tsv
+printf 'task\treceptive_field\tseed\tparameters\tsteps\tvalue\tcpu_seconds\n' >"$part"
+run() { # TASK SEED STEPS
+  local label dilations window batch steps=$3
+  while read -r label dilations window batch; do
+    local name=$1.$label.$2
+    local out=$work/$name
+    mkdir -p "$out"
+    # where a base matters, the last quarter of the steps computes every base
+    local held=$steps
+    [[ $1 != splice ]] || held=$((steps * 3 / 4))
+    { task "$1" "$2"; network "$dilations" "$window" "$batch" "$steps" "$held"; } >"$out/train.toml"
+    if [[ ! -e $out/valid.tsv ]]; then
+      "$atrous" -q train -c "$out/train.toml" --out "$out" --seed "$2" -t 1 --resume >"$out/facts"
+      "$atrous" -q evaluate -m "$out/model.safetensors" -c "$out/train.toml" --split valid -o "$out/valid" -t 1
+    fi
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$label" "$2" \
+      "$(sed -n 's/^parameters *//p' "$out/facts")" "$steps" "$(measure "$1" "$out/valid.tsv")" \
+      "$(awk -F '\t' 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "cpu_seconds") c = i } END { printf "%.0f", $c }' "$out/metrics.tsv")" |
+      tee -a "$part"
+  done < <(fields)
+}
+
+for seed in 0 1 2; do
+  [[ -e $work/planted.$seed/genome.fa ]] ||
+    ${CARGO:-cargo} run --quiet --release --example planted -- "$work/planted.$seed" "$seed"
+  run planted "$seed" "${PLANTED_STEPS:-600}"
+done
+for task in atac tss splice; do
+  run "$task" 0 "${STEPS:-800}"
+done
+mv "$part" "$results"
