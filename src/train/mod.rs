@@ -23,6 +23,7 @@ mod loss;
 pub mod metrics;
 pub mod network;
 pub mod parts;
+pub mod plan;
 pub mod random;
 pub mod run;
 pub mod sampler;
