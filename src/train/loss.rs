@@ -1,7 +1,7 @@
 //! What is minimised, computed from logits `[example, output, position]`.
 
 use super::batch::Batch;
-use super::config::{Config, CountLoss, LogBins};
+use super::config::{Config, CountLoss, Link, LogBins};
 use super::data::{ACCEPTOR, DONOR};
 use crate::error::Result;
 use tch::{Device, Kind, Reduction, Tensor};
@@ -28,9 +28,19 @@ impl Sum {
     }
 }
 
+/// Largest logit whose exponential is taken: a count of three million at one base.
+const MOST: f64 = 15.0;
+
+/// What is minimised, and what makes outputs of logits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loss {
+    what: What,
+    link: Link,
+}
+
 /// What is minimised.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Loss {
+enum What {
     /// Poisson likelihood of the counts of bins.
     Poisson {
         /// Bases per bin.
@@ -95,21 +105,31 @@ impl Placed {
 impl Loss {
     /// What a configuration asks for; `mean_total` is the mean count of a window.
     pub fn new(config: &Config, mean_total: f64) -> Self {
-        match (&config.counts, &config.splice) {
+        let what = match (&config.counts, &config.splice) {
             (Some(counts), _) => match counts.loss {
-                CountLoss::Poisson => Self::Poisson {
+                CountLoss::Poisson => What::Poisson {
                     bin: counts.bin,
                     log_bins: counts.log_bins.clone(),
                     weights: counts.tracks.iter().map(|track| track.weight as f32).collect(),
                 },
                 CountLoss::Profile => {
-                    Self::Profile { count_weight: counts.count_weight.unwrap_or(mean_total) }
+                    What::Profile { count_weight: counts.count_weight.unwrap_or(mean_total) }
                 }
             },
-            (None, splice) => Self::Classes {
+            (None, splice) => What::Classes {
                 site_weight: splice.as_ref().map_or(1.0, |splice| splice.site_weight),
             },
-        }
+        };
+        let link = config.counts.as_ref().map_or(Link::default(), |counts| counts.link);
+        Self { what, link }
+    }
+
+    /// Expected counts of logits.
+    fn rates(&self, logits: &Tensor) -> Result<Tensor> {
+        Ok(match self.link {
+            Link::Softplus => logits.f_softplus()?,
+            Link::Exp => logits.f_clamp_max(MOST)?.f_exp()?,
+        })
     }
 
     /// What the function at the end of the network makes of logits: counts or probabilities.
@@ -117,10 +137,10 @@ impl Loss {
     /// # Errors
     /// What libtorch says.
     pub fn outputs(&self, logits: &Tensor) -> Result<Tensor> {
-        Ok(match self {
-            Self::Poisson { .. } | Self::Profile { .. } => logits.f_softplus()?,
-            Self::Classes { .. } => logits.f_softmax(1, Kind::Float)?,
-        })
+        match self.what {
+            What::Poisson { .. } | What::Profile { .. } => self.rates(logits),
+            What::Classes { .. } => Ok(logits.f_softmax(1, Kind::Float)?),
+        }
     }
 
     /// The loss of logits for a batch.
@@ -128,9 +148,9 @@ impl Loss {
     /// # Errors
     /// What libtorch says.
     pub fn of(&self, logits: &Tensor, batch: &Placed) -> Result<Sum> {
-        match self {
-            Self::Poisson { bin, log_bins, weights } => {
-                let rates = logits.f_softplus()?;
+        match &self.what {
+            What::Poisson { bin, log_bins, weights } => {
+                let rates = self.rates(logits)?;
                 let factors = Tensor::f_from_slice(weights)?.f_view([1, -1, 1])?;
                 let factors = factors.f_to_device(logits.device())?;
                 let mut sum = poisson(&Bins::of(&rates, batch, *bin)?, &factors)?;
@@ -142,8 +162,8 @@ impl Loss {
                 }
                 Ok(sum)
             }
-            Self::Profile { count_weight } => profile(logits, batch, *count_weight),
-            Self::Classes { site_weight } => classes(logits, batch, *site_weight),
+            What::Profile { count_weight } => profile(&self.rates(logits)?, batch, *count_weight),
+            What::Classes { site_weight } => classes(logits, batch, *site_weight),
         }
     }
 }
@@ -200,8 +220,8 @@ impl Bins {
 
 /// Per window, over its outputs and positions together: `−Σ count · ln share` and
 /// `weight · (ln(1 + Σ rate) − ln(1 + Σ count))²`.
-fn profile(logits: &Tensor, batch: &Placed, count_weight: f64) -> Result<Sum> {
-    let rates = logits.f_softplus()?.f_mul(&batch.weights)?;
+fn profile(rates: &Tensor, batch: &Placed, count_weight: f64) -> Result<Sum> {
+    let rates = rates.f_mul(&batch.weights)?;
     let counts = batch.targets.f_mul(&batch.weights)?;
     let axes = [1, 2].as_slice();
     let total = rates.f_sum_dim_intlist(axes, true, Kind::Float)?;

@@ -1,14 +1,15 @@
 //! The network of a run: its graph, its first weights, and the model that becomes of it.
 
-use super::config::{Config, CountStrand, Loaded, Start};
+use super::config::{Config, CountStrand, Counts, Link, Loaded, Start};
 use super::random::Random;
 use crate::error::{Error, Result};
 use crate::model::{
     Member, Model, Provenance, Scheme, Source, Tensor, Track, TrackStrand, UnknownBase, Weights,
-    Window,
+    Window, file,
 };
 use crate::network::architecture::{Head, HeadFunction};
 use crate::network::{Architecture, Graph, Node, NodeId, Op, Reach};
+use std::path::Path;
 
 /// Purpose of random numbers.
 const WEIGHTS: u64 = 3;
@@ -24,6 +25,8 @@ pub struct Net {
     pub full: Graph,
     /// How far an output looks.
     pub reach: Reach,
+    /// Weights to begin with, of another run.
+    given: Option<Weights>,
 }
 
 impl Net {
@@ -39,19 +42,24 @@ impl Net {
         let controls = config.control.as_ref().map_or(0, |control| control.files.len());
         architecture.head.function = HeadFunction::Linear;
         let logits = architecture.graph_with_controls(controls)?;
-        architecture.head.function = match config.counts {
-            Some(_) => HeadFunction::Softplus,
+        architecture.head.function = match &config.counts {
+            Some(Counts { link: Link::Softplus, .. }) => HeadFunction::Softplus,
+            Some(Counts { link: Link::Exp, .. }) => HeadFunction::Exp,
             None => HeadFunction::Softmax,
         };
         let full = architecture.graph_with_controls(controls)?;
         let reach = full.reach();
-        Ok(Self { logits, full, reach })
+        let given = config.network.weights.as_ref().map(|path| given(&of.folder.join(path), &full));
+        Ok(Self { given: given.transpose()?, logits, full, reach })
     }
 
-    /// First weights: normal, with the variance that keeps that of a rectified signal (He et al.,
+    /// First weights: those of the model that the configuration names; else normal, with the variance that keeps that of a rectified signal (He et al.,
     /// ICCV 2015), smaller by the number of branches in front of a sum; and a last layer that is
     /// near 0 with biases that give `priors`, the logits of what is seen on average.
     pub fn first_weights(&self, seed: u64, start: Start, priors: &[f64]) -> Weights {
+        if let Some(given) = &self.given {
+            return given.clone();
+        }
         let graph = &self.logits;
         let sums = graph.nodes().iter().filter(|node| node.op == Op::Add).count();
         let mut weights = Weights::new();
@@ -176,6 +184,19 @@ impl Net {
         model.validate()?;
         Ok(model)
     }
+}
+
+/// The weights of a model of this network; of a model that reads both strands, those that read the
+/// strand itself.
+fn given(path: &Path, full: &Graph) -> Result<Weights> {
+    let model = file::read(path)?.model;
+    let mut like = model.members.into_iter().filter(|one| model.networks[one.network] == *full);
+    let first = like.next().ok_or_else(|| {
+        Error::new("the model has another network than the one that is trained")
+            .at(path)
+            .remedy("let [network] and the outputs be those that the model was trained with")
+    })?;
+    Ok(first.weights)
 }
 
 /// The architecture that a configuration names, with the parts that it replaces.

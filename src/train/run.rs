@@ -1,13 +1,14 @@
 //! A run before its first step: data read, network built, ranges apart, everything checked.
 
 use super::batch::Maker;
-use super::config::{CountLoss, Loaded};
+use super::config::{CountLoss, Link, Loaded};
 use super::data::{Dataset, Targets};
 use super::network::Net;
 use super::sampler::{Example, Sampler};
 use super::splits::{Leaked, Split};
 use crate::error::Result;
 use crate::genome::{Interval, Strand};
+use std::path::PathBuf;
 
 /// All that a run needs beside a device.
 #[derive(Debug)]
@@ -58,8 +59,10 @@ impl<'a> Run<'a> {
                 let means = tracks.iter().zip(caps);
                 let means: Vec<f64> =
                     means.map(|(track, cap)| track.total(train, cap) / bases).collect();
-                // the inverse of softplus
-                let priors = means.iter().map(|mean| mean.exp_m1().max(1e-12).ln()).collect();
+                let exp = config.counts.as_ref().is_some_and(|counts| counts.link == Link::Exp);
+                // the inverse of the link
+                let prior = |mean: &f64| if exp { *mean } else { mean.exp_m1() }.max(1e-12).ln();
+                let priors = means.iter().map(prior).collect();
                 (priors, means.iter().sum::<f64>() * training.window as f64)
             }
             Targets::Splice(labels) => {
@@ -70,6 +73,12 @@ impl<'a> Run<'a> {
             }
         };
         Ok(Self { of, data, net, sampler, leaked, priors, mean_total })
+    }
+
+    /// The files that decide what is learned.
+    pub fn sources(&self) -> Vec<PathBuf> {
+        let weights = self.of.config.network.weights.iter().map(|path| self.of.folder.join(path));
+        self.data.sources.iter().cloned().chain(weights).collect()
     }
 
     /// Makes batches of its data.
