@@ -4,7 +4,10 @@
 # docs/context.md. `make context` calls it; it takes most of an hour of one core. What is finished
 # is not computed again.
 #
-#   docs/context/run.sh ATROUS WORK      a build with libtorch, and a folder for runs
+#   docs/context/run.sh ATROUS WORK [TASK SEED]
+#
+# ATROUS is a build with libtorch, WORK a folder for runs. With a task and a seed only these are
+# trained, so that several can run side by side; without, what is missing, and then the table.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 atrous=$(realpath "$1")
@@ -175,14 +178,23 @@ run() { # TASK SEED STEPS
   done < <(fields)
 }
 
-for seed in 0 1 2; do
-  [[ -e $work/planted.$seed/genome.fa ]] ||
-    ${CARGO:-cargo} run --quiet --release --example planted -- "$work/planted.$seed" "$seed"
-  run planted "$seed" 500
-done
-for task in atac tss splice; do
-  run "$task" 0 500
-done
+one() { # TASK SEED
+  local steps=300
+  if [[ $1 == planted ]]; then
+    steps=500
+    [[ -e $work/planted.$2/genome.fa ]] ||
+      ${CARGO:-cargo} run --quiet --release --example planted -- "$work/planted.$2" "$2"
+  fi
+  run "$1" "$2" "$steps"
+}
+
+if (($# == 4)); then
+  part=/dev/null
+  one "$3" "$4"
+  exit
+fi
+for seed in 0 1 2; do one planted "$seed"; done
+for task in atac tss splice; do one "$task" 0; done
 mv "$part" "$results"
 
 # the table of the page: a row per task and seed, a column per receptive field
