@@ -4,8 +4,8 @@
 //! cargo run --release --example planted -- FOLDER [SEED]
 //! ```
 //! writes `genome.fa` (8 contigs of random letters), `counts.bedGraph` (events at single bases) and
-//! `elements.bed`. An element is a stretch of 300 bases with a dozen copies of a word. A base with
-//! an element 24 to 26 kb before it (to the left) has 0.1 events on average, another one 0.02.
+//! `elements.bed`. An element is a stretch of 1 kb in which three of four letters are G or C. A base
+//! with an element 24 to 26 kb before it (to the left) has 0.1 events on average, another one 0.02.
 //! Elements are as dense as makes half of all bases active and fall anywhere, so that nothing
 //! nearer tells which: a network that sees less than 24 kb can only learn the mean.
 
@@ -16,10 +16,8 @@ use std::{env, fs, io};
 /// Contigs and their length, in bases.
 const CONTIGS: usize = 8;
 const LENGTH: usize = 1_000_000;
-/// The word of an element, its copies, and the stretch over which they lie.
-const WORD: &[u8] = b"GGGACTTTCC";
-const COPIES: usize = 12;
-const STRETCH: usize = 300;
+/// Bases of an element.
+const STRETCH: usize = 1_000;
 /// Distances at which elements act, in bases.
 const NEAREST: usize = 24_000;
 const FARTHEST: usize = 26_000;
@@ -79,10 +77,9 @@ fn main() -> io::Result<()> {
                 break;
             }
             writeln!(elements, "c{contig}\t{start}\t{}", start + STRETCH).expect("to memory");
-            for _ in 0..COPIES {
-                let copy = start + random.below(STRETCH - WORD.len());
-                letters[copy..copy + WORD.len()].copy_from_slice(WORD);
-            }
+            let strong = |_: &u8| b"CGCGCGAT"[random.below(8)];
+            let element: Vec<u8> = letters[start..start + STRETCH].iter().map(strong).collect();
+            letters[start..start + STRETCH].copy_from_slice(&element);
             let middle = start + STRETCH / 2;
             on[(middle + NEAREST).min(LENGTH)..(middle + FARTHEST).min(LENGTH)].fill(true);
         }

@@ -326,6 +326,7 @@ pub fn activate(function: Activation, x: f64) -> f64 {
         Activation::Tanh => x.tanh(),
         Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
         Activation::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        Activation::Exp => x.exp(),
     }
 }
 
@@ -387,6 +388,7 @@ mod tests {
             (Activation::Sigmoid, -1.0, 0.268_941_421_370),
             (Activation::Softplus, 1.0, 1.313_261_687_518),
             (Activation::Softplus, 40.0, 40.0),
+            (Activation::Exp, 1.0, std::f64::consts::E),
         ] {
             let got = activate(function, x);
             assert!((got - expected).abs() < 1e-8, "{function:?}({x}) = {got}");

@@ -194,6 +194,8 @@ pub enum HeadFunction {
     Sigmoid,
     /// Each output by itself; for counts.
     Softplus,
+    /// Each output by itself; for counts whose causes multiply.
+    Exp,
 }
 
 /// Epsilon of batch norms where the file does not say it, as in PyTorch.
@@ -389,6 +391,7 @@ impl Architecture {
             HeadFunction::Softmax => Op::Softmax,
             HeadFunction::Sigmoid => Op::Activation { function: Activation::Sigmoid },
             HeadFunction::Softplus => Op::Activation { function: Activation::Softplus },
+            HeadFunction::Exp => Op::Activation { function: Activation::Exp },
         };
         g.add("output", function, &[x])
     }

@@ -111,6 +111,7 @@ fn operation(op: &Op) -> &'static str {
             Activation::Tanh => "tanh",
             Activation::Sigmoid => "sigmoid",
             Activation::Softplus => "softplus",
+            Activation::Exp => "exp",
         },
         Op::Softmax => "softmax",
         Op::Gate => "gate",

@@ -30,6 +30,8 @@ pub enum Activation {
     Sigmoid,
     /// ln(1 + exp(x))
     Softplus,
+    /// exp(x)
+    Exp,
 }
 
 /// What a convolution reads where its window ends.

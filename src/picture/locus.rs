@@ -15,7 +15,7 @@ pub struct LocusPlot<'a> {
     pub contig: &'a str,
     /// Position of the first value, from 1.
     pub first: u64,
-    /// From top to bottom; those of one unit have one scale.
+    /// From top to bottom; predicted ones of one unit have one scale.
     pub panels: Vec<Panel<'a>>,
 }
 
@@ -73,9 +73,13 @@ pub fn draw(of: &LocusPlot<'_>) -> String {
     svg.finish()
 }
 
-/// The ends of the scale of a panel: those of all panels of its unit and kind, with some room.
+/// The ends of the scale of a panel, with some room: that of all that is predicted in its unit. What
+/// was measured has a scale of its own, because files do not say their units.
 fn ends(panel: &Panel<'_>, panels: &[Panel<'_>]) -> (f64, f64) {
-    let like = panels.iter().filter(|o| o.unit == panel.unit && o.measured == panel.measured);
+    let like = panels.iter().filter(|other| match panel.measured {
+        true => std::ptr::eq(*other, panel),
+        false => !other.measured && other.unit == panel.unit,
+    });
     let (mut low, mut high) = (0f64, 0f64);
     for other in like {
         let finite = |values: &[f32]| -> Vec<f64> {
@@ -185,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn panels_of_one_unit_have_one_scale_and_strands_stand_back_to_back() {
+    fn predicted_panels_of_one_unit_have_one_scale_and_strands_stand_back_to_back() {
         let list = [
             panel("a", &[0.3], None, false),
             panel("b", &[1.8], None, false),
@@ -197,7 +201,8 @@ mod tests {
             assert!(far < 1e-6, "{found:?}");
         };
         near(ends(&list[0], &list), 0.0, 1.8);
-        near(ends(&list[2], &list), -0.2, 70.0);
+        near(ends(&list[2], &list), 0.0, 70.0);
+        near(ends(&list[3], &list), -0.2, 3.0);
         let both = [panel("e", &[0.7], Some(&[1.2]), false)];
         near(ends(&both[0], &both), -1.2, 1.2);
         let nothing = [panel("f", &[0.0], None, false)];

@@ -129,6 +129,9 @@ pub struct Counts {
     /// What is minimised.
     #[serde(default)]
     pub loss: CountLoss,
+    /// What makes expected counts of the network's last sums.
+    #[serde(default)]
+    pub link: Link,
     /// Bases whose counts are added up before they are compared (`poisson` only).
     #[serde(default = "one")]
     pub bin: usize,
@@ -173,6 +176,18 @@ pub enum CountLoss {
     /// Multinomial negative log likelihood of a window's profile, and the squared error of the
     /// logarithm of its total (Avsec et al., Nature Genetics 53:354, 2021).
     Profile,
+}
+
+/// What makes expected counts of the network's last sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Link {
+    /// ln(1 + exp(x)): where much is expected, what speaks for it adds up.
+    #[default]
+    Softplus,
+    /// exp(x): what speaks for it multiplies, such as the level of a promoter and the preference of
+    /// an enzyme for a base.
+    Exp,
 }
 
 /// A measured track.
@@ -301,6 +316,10 @@ pub struct Network {
     /// First weights of dilated convolutions.
     #[serde(default)]
     pub start: Start,
+    /// A model of the same network whose weights are the first ones, relative to the folder of the
+    /// TOML file.
+    #[serde(default)]
+    pub weights: Option<PathBuf>,
     /// Whether the exported model also reads the reverse complement and averages.
     #[serde(default)]
     pub both_strands: bool,

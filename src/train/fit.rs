@@ -81,7 +81,7 @@ pub fn fit(
     let named = |name: &str| options.out.join(name);
     // held until the end, so that two runs cannot share a folder
     let mut model_file = OutputFile::create(&named("model.safetensors"))?;
-    let identity = identity(run.of, &run.data.sources)?;
+    let identity = identity(run.of, &run.sources())?;
     let kept = named("checkpoint.safetensors");
     let found = if kept.exists() { Some(Checkpoint::read(&kept)?) } else { None };
     let found = match found {

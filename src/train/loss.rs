@@ -2,7 +2,7 @@
 //! one, the log count of each example.
 
 use super::batch::Batch;
-use super::config::{CountLoss, LogBins};
+use super::config::{CountLoss, Link, LogBins};
 use super::data::{ACCEPTOR, DONOR};
 use super::run::Run;
 use crate::engine::torch::trainable::Answers;
@@ -35,9 +35,19 @@ impl Sum {
     }
 }
 
+/// Largest logit whose exponential is taken: a count of three million at one base.
+const MOST: f64 = 15.0;
+
+/// What is minimised, and what makes outputs of logits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loss {
+    what: What,
+    link: Link,
+}
+
 /// What is minimised.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Loss {
+enum What {
     /// Poisson likelihood of the counts of bins.
     Poisson {
         /// Bases per bin.
@@ -110,9 +120,9 @@ impl Loss {
     /// What a run asks for.
     pub fn new(run: &Run<'_>) -> Self {
         let config = &run.of.config;
-        match (&config.counts, &config.splice) {
+        let what = match (&config.counts, &config.splice) {
             (Some(counts), _) => match counts.loss {
-                CountLoss::Poisson => Self::Poisson {
+                CountLoss::Poisson => What::Poisson {
                     bin: counts.bin,
                     log_bins: counts.log_bins.clone(),
                     weights: counts.tracks.iter().map(|track| track.weight as f32).collect(),
@@ -120,15 +130,31 @@ impl Loss {
                 CountLoss::Profile => {
                     let count_weight = counts.count_weight.unwrap_or(run.mean_total);
                     match run.net.counts {
-                        None => Self::Profile { count_weight },
-                        Some(_) => Self::ProfileAndCount { count_weight },
+                        None => What::Profile { count_weight },
+                        Some(_) => What::ProfileAndCount { count_weight },
                     }
                 }
             },
-            (None, splice) => Self::Classes {
+            (None, splice) => What::Classes {
                 site_weight: splice.as_ref().map_or(1.0, |splice| splice.site_weight),
             },
-        }
+        };
+        let link = config.counts.as_ref().map_or(Link::default(), |counts| counts.link);
+        Self { what, link }
+    }
+
+    /// That of networks with a log count.
+    #[cfg(test)]
+    pub fn of_profiles_and_counts(count_weight: f64) -> Self {
+        Self { what: What::ProfileAndCount { count_weight }, link: Link::default() }
+    }
+
+    /// Expected counts of logits.
+    fn rates(&self, logits: &Tensor) -> Result<Tensor> {
+        Ok(match self.link {
+            Link::Softplus => logits.f_softplus()?,
+            Link::Exp => logits.f_clamp_max(MOST)?.f_exp()?,
+        })
     }
 
     /// What predictions make of answers: expected counts or probabilities, `[example, output,
@@ -137,11 +163,11 @@ impl Loss {
     /// # Errors
     /// What libtorch says.
     pub fn outputs(&self, answers: &Answers) -> Result<Tensor> {
-        Ok(match self {
-            Self::Poisson { .. } | Self::Profile { .. } => answers.rows.f_softplus()?,
-            Self::Classes { .. } => answers.rows.f_softmax(1, Kind::Float)?,
+        Ok(match self.what {
+            What::Poisson { .. } | What::Profile { .. } => self.rates(&answers.rows)?,
+            What::Classes { .. } => answers.rows.f_softmax(1, Kind::Float)?,
             // in 64 bits, as the readout of the exported model
-            Self::ProfileAndCount { .. } => {
+            What::ProfileAndCount { .. } => {
                 let logits = answers.rows.f_to_kind(Kind::Double)?;
                 let shares = logits.f_sub(&logits.f_logsumexp(PROFILE, true)?)?;
                 let log_rates = shares.f_add(&log_count(answers)?.f_to_kind(Kind::Double)?)?;
@@ -156,9 +182,9 @@ impl Loss {
     /// What libtorch says.
     pub fn of(&self, answers: &Answers, batch: &Placed) -> Result<Sum> {
         let logits = &answers.rows;
-        match self {
-            Self::Poisson { bin, log_bins, weights } => {
-                let rates = logits.f_softplus()?;
+        match &self.what {
+            What::Poisson { bin, log_bins, weights } => {
+                let rates = self.rates(logits)?;
                 let factors = Tensor::f_from_slice(weights)?.f_view([1, -1, 1])?;
                 let factors = factors.f_to_device(logits.device())?;
                 let mut sum = poisson(&Bins::of(&rates, batch, *bin)?, &factors)?;
@@ -170,11 +196,11 @@ impl Loss {
                 }
                 Ok(sum)
             }
-            Self::Profile { count_weight } => profile(logits, batch, *count_weight),
-            Self::ProfileAndCount { count_weight } => {
+            What::Profile { count_weight } => profile(&self.rates(logits)?, batch, *count_weight),
+            What::ProfileAndCount { count_weight } => {
                 profile_and_count(answers, batch, *count_weight)
             }
-            Self::Classes { site_weight } => classes(logits, batch, *site_weight),
+            What::Classes { site_weight } => classes(logits, batch, *site_weight),
         }
     }
 }
@@ -231,8 +257,8 @@ impl Bins {
 
 /// Per window, over its outputs and positions together: `−Σ count · ln share` and
 /// `weight · (ln(1 + Σ rate) − ln(1 + Σ count))²`.
-fn profile(logits: &Tensor, batch: &Placed, count_weight: f64) -> Result<Sum> {
-    let rates = logits.f_softplus()?.f_mul(&batch.weights)?;
+fn profile(rates: &Tensor, batch: &Placed, count_weight: f64) -> Result<Sum> {
+    let rates = rates.f_mul(&batch.weights)?;
     let counts = batch.targets.f_mul(&batch.weights)?;
     let axes = [1, 2].as_slice();
     let total = rates.f_sum_dim_intlist(axes, true, Kind::Float)?;
@@ -306,7 +332,7 @@ mod tests {
             weights: vec![1.0, 1.0, 0.0],
             controls: vec![],
         };
-        let loss = Loss::ProfileAndCount { count_weight: 2.0 };
+        let loss = Loss::of_profiles_and_counts(2.0);
         let sum = loss.of(&answers, &Placed::new(&batch, Device::Cpu).unwrap()).unwrap();
         // shares 1/4 and 3/4 of the two, of 10 events 8: ln 4 + 3 ln(4/3) + 2 ln(9/5)²
         assert!((sum.loss.double_value(&[]) - 2.940_327).abs() < 1e-5, "{:?}", sum.loss);

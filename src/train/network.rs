@@ -1,15 +1,16 @@
 //! The network of a run: its graph, its first weights, and the model that becomes of it.
 
-use super::config::{Config, CountStrand, Loaded, Start, Training};
+use super::config::{Config, CountStrand, Counts, Link, Loaded, Start, Training};
 use super::plan::architecture;
 use super::random::Random;
 use crate::error::{Error, Result};
 use crate::model::{
     Member, Model, Profile, Provenance, Scalar, Scheme, Source, Tensor, Track, TrackStrand,
-    UnknownBase, Weights, Window,
+    UnknownBase, Weights, Window, file,
 };
 use crate::network::architecture::HeadFunction;
 use crate::network::{Graph, Node, NodeId, Op, Parameter, Reach};
+use std::path::Path;
 
 /// Purpose of random numbers.
 const WEIGHTS: u64 = 3;
@@ -30,6 +31,8 @@ pub struct Net {
     pub window: Option<Window>,
     /// Name of the log count of a window; the outputs are the logits of one profile then.
     pub counts: Option<String>,
+    /// Weights to begin with, of another run.
+    given: Option<Weights>,
 }
 
 impl Net {
@@ -52,7 +55,8 @@ impl Net {
         let counts = architecture.head.counts.clone();
         architecture.head.function = match (&config.counts, &counts) {
             (_, Some(_)) => HeadFunction::Linear,
-            (Some(_), None) => HeadFunction::Softplus,
+            (Some(Counts { link: Link::Softplus, .. }), None) => HeadFunction::Softplus,
+            (Some(Counts { link: Link::Exp, .. }), None) => HeadFunction::Exp,
             (None, None) => HeadFunction::Softmax,
         };
         let full = architecture.graph_with_controls(controls)?;
@@ -61,7 +65,8 @@ impl Net {
             let right = (window.span().end - outputs.end).unsigned_abs();
             Reach { left: outputs.start.unsigned_abs(), right }
         });
-        let net = Self { logits, full, length, flanks, window, counts };
+        let given = config.network.weights.as_ref().map(|path| given(&of.folder.join(path), &full));
+        let net = Self { given: given.transpose()?, logits, full, length, flanks, window, counts };
         // what would be refused after the last step is refused here
         let zeros = |parameter: Parameter| {
             let values = vec![0.0; parameter.shape.iter().product()];
@@ -72,11 +77,14 @@ impl Net {
         Ok(net)
     }
 
-    /// First weights: normal, with the variance that keeps that of a rectified signal (He et al.,
-    /// ICCV 2015), smaller by the number of branches in front of a sum; and last layers that are
+    /// First weights: those of the model that the configuration names; else normal, with the
+    /// variance that keeps that of a rectified signal (He et al., ICCV 2015), smaller by the number of branches in front of a sum; and last layers that are
     /// near 0 with biases that give `priors`, the logits of what is seen on average, and behind them
     /// those of the scalars.
     pub fn first_weights(&self, seed: u64, start: Start, priors: &[f64]) -> Weights {
+        if let Some(given) = &self.given {
+            return given.clone();
+        }
         let graph = &self.logits;
         let sums = graph.nodes().iter().filter(|node| node.op == Op::Add).count();
         let mut weights = Weights::new();
@@ -224,6 +232,19 @@ impl Net {
         model.validate()?;
         Ok(model)
     }
+}
+
+/// The weights of a model of this network; of a model that reads both strands, those that read the
+/// strand itself.
+fn given(path: &Path, full: &Graph) -> Result<Weights> {
+    let model = file::read(path)?.model;
+    let mut like = model.members.into_iter().filter(|one| model.networks[one.network] == *full);
+    let first = like.next().ok_or_else(|| {
+        Error::new("the model has another network than the one that is trained")
+            .at(path)
+            .remedy("let [network] and the outputs be those that the model was trained with")
+    })?;
+    Ok(first.weights)
 }
 
 /// Whether a convolution goes into a sum, by itself or through an elementwise function.
@@ -384,7 +405,7 @@ mod tests {
         let controls = Torch::from_slice(&control).view([1, 1, 1, 61]);
         let snapshot = trained.snapshot(&weights).unwrap();
         let answers = snapshot.forward(&codes, Some(&controls), 30).unwrap();
-        let loss = Loss::ProfileAndCount { count_weight: 1.0 };
+        let loss = Loss::of_profiles_and_counts(1.0);
         let expected = numbers(&loss.outputs(&answers).unwrap()).unwrap();
         let model = net.model(&config, &weights, String::new()).unwrap();
         let readout = readout(&model, &model.tracks).unwrap();

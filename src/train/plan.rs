@@ -1,6 +1,6 @@
 //! The architecture of a run, and what the settings of the run must be beside it.
 
-use super::config::{CountLoss, Loaded};
+use super::config::{CountLoss, Link, Loaded};
 use crate::error::{Error, Result};
 use crate::network::Architecture;
 use crate::network::architecture::{Head, HeadFunction};
@@ -67,12 +67,18 @@ fn check(of: &Loaded, architecture: &Architecture) -> Result<()> {
     let loss = config.counts.as_ref().map(|counts| counts.loss);
     let all_judged =
         config.counts.as_ref().is_none_or(|counts| counts.judged() == counts.tracks.len());
+    let link = config.counts.as_ref().map_or(Link::default(), |counts| counts.link);
     let faults = [
         (counted && loss.is_none(), "splice sites have no log count", "leave out `head.counts`"),
         (
             counted && loss == Some(CountLoss::Poisson),
             "beside a log count the outputs are the logits of a profile",
             "set `counts.loss = \"profile\"`, or leave out `head.counts`",
+        ),
+        (
+            counted && link != Link::default(),
+            "`counts.link` means nothing beside a log count",
+            "leave it out, or leave out `head.counts`",
         ),
         (
             counted && !all_judged,

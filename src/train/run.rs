@@ -1,13 +1,14 @@
 //! A run before its first step: data read, network built, ranges apart, everything checked.
 
 use super::batch::Maker;
-use super::config::{CountLoss, Loaded};
+use super::config::{CountLoss, Link, Loaded};
 use super::data::{Dataset, Targets};
 use super::network::Net;
 use super::sampler::{Example, Sampler};
 use super::splits::{Leaked, Split};
 use crate::error::{Error, Result};
 use crate::genome::{Interval, Strand};
+use std::path::PathBuf;
 
 /// All that a run needs beside a device.
 #[derive(Debug)]
@@ -70,10 +71,11 @@ impl<'a> Run<'a> {
                 let means: Vec<f64> =
                     means.map(|(track, cap)| track.total(train, cap) / bases).collect();
                 let total = means.iter().sum::<f64>() * net.length as f64;
-                // the inverse of softplus, or of exp
-                let prior = |mean: &f64| match net.counts {
-                    None => mean.exp_m1().max(1e-12).ln(),
-                    Some(_) => mean.max(1e-12).ln(),
+                let link = config.counts.as_ref().map_or(Link::default(), |counts| counts.link);
+                // the inverse of what makes expected counts of the last sums
+                let prior = |mean: &f64| match (&net.counts, link) {
+                    (None, Link::Softplus) => mean.exp_m1().max(1e-12).ln(),
+                    _ => mean.max(1e-12).ln(),
                 };
                 let log_count = net.counts.iter().map(|_| total.max(1e-12).ln());
                 (means.iter().map(prior).chain(log_count).collect(), total)
@@ -86,6 +88,12 @@ impl<'a> Run<'a> {
             }
         };
         Ok(Self { of, data, net, sampler, leaked, priors, mean_total })
+    }
+
+    /// The files that decide what is learned.
+    pub fn sources(&self) -> Vec<PathBuf> {
+        let weights = self.of.config.network.weights.iter().map(|path| self.of.folder.join(path));
+        self.data.sources.iter().cloned().chain(weights).collect()
     }
 
     /// Makes batches of its data.

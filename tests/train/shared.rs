@@ -151,7 +151,7 @@ fn the_documented_run_on_real_counts_beats_a_ridge_regression_on_5_mers() {
     let model = file::read(&folder.path().join("out/model.safetensors")).unwrap().model;
     let engine = CpuEngine::new(&model, &model.tracks, Isa::best()).unwrap();
     let ranges = data.splits.of(Split::Valid);
-    let readout = evaluate::readout(&model, &tracks).unwrap();
+    let readout = evaluate::readout(&model, &model.tracks).unwrap();
     let progress = Progress::silent();
     let predicted = evaluate::predict(&engine, &readout, &model, &data, ranges, &progress).unwrap();
     let bins = |one: &evaluate::Predicted| -> Vec<f64> {

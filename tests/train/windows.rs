@@ -20,7 +20,7 @@ tracks = [{ name = "events", file = "counts.bedGraph" }]
 loss = "profile"
 
 [network]
-channels = 8
+channels = 16
 activation = "relu"
 padding = "zero"
 window = { in = 140, out = 100 }
@@ -35,8 +35,8 @@ dilations = [1, 2, 4, 8]
 [training]
 batch = 8
 steps = 60
-rate = 1e-2
-warmup = 5
+rate = 2e-2
+warmup = 50
 average = 0.9
 validate_every = 20
 checkpoint_every = 1000
@@ -74,6 +74,11 @@ fn what_means_nothing_to_a_network_in_a_window_is_refused() {
         ("[network]", "[network]\nboth_strands = true", "predict with --rc-average"),
         (counts, splice, "splice sites have no log count"),
         ("loss = \"profile\"", "loss = \"poisson\"", "set `counts.loss = \"profile\"`"),
+        (
+            "loss = \"profile\"",
+            "loss = 'profile'\nlink = 'exp'",
+            "`counts.link` means nothing beside",
+        ),
         ("\"counts.bedGraph\" }", auxiliary, "an auxiliary track would share the profile"),
         ("out = 100", "out = 141", "the window is too short for its outputs"),
         ("window = { in = 140, out = 100 }\n", "", "`head.counts` means something in a window"),
@@ -158,7 +163,7 @@ mod runs {
         data.atrous(&[&change[..], &model, &genome].concat()).assert().success();
         let changes = data.read("changes.tsv");
         let at = |line: &&str| line.split('\t').any(|field| field == "1005");
-        assert_eq!(changes.lines().filter(at).count(), 3, "{changes}");
+        assert_eq!(changes.lines().filter(at).count(), 4, "every letter: {changes}");
     }
 
     #[test]

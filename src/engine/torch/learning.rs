@@ -3,7 +3,8 @@
 //! A convolution of long dilation changes little from base to base, and in long-range networks such
 //! convolutions are nearly all of the work. With a hold of `h` positions, those whose taps lie whole
 //! multiples of `h` apart are computed at every `h`-th position only, and their values are held over
-//! the `h` positions around it where a sum adds them to a value of every position. The network
+//! the `h` positions around it where a sum adds them to a value of every position. So are those of
+//! `h` taps or more side by side, which see every position between two places. The network
 //! itself is not changed by this: it is a cheap estimate for the first part of a training run, as
 //! the pooling of other networks is, and a run ends without it.
 
@@ -60,12 +61,10 @@ impl Holds {
             let inputs = || node.inputs.iter().map(|&input| paces[input]);
             paces.push(match node.op {
                 _ if none || node.inputs.is_empty() => Pace::Each,
-                Op::Conv { kernel: 2.., dilation, left, .. } => {
-                    if whole(dilation) && whole(left) {
-                        Pace::Held
-                    } else {
-                        Pace::Each
-                    }
+                Op::Conv { kernel: kernel @ 2.., dilation, left, .. } => {
+                    // of the sequence itself every base counts
+                    let pools = dilation == 1 && kernel >= hold && node.inputs != [0];
+                    if pools || whole(dilation) && whole(left) { Pace::Held } else { Pace::Each }
                 }
                 _ if inputs().all(|pace| pace == Pace::Held) => Pace::Held,
                 Op::Add if inputs().any(|pace| pace != Pace::Each) => Pace::Mixed,
@@ -259,6 +258,13 @@ impl Learning {
             }
             (Pace::Held, Step::Conv { weight, bias, dilation }, op) => {
                 let reach = op.reach();
+                if *dilation == 1 && reach.receptive_field() > 1 {
+                    let read = holds.positions(places).widen(reach.left, reach.right);
+                    let x = inputs[0].1.at_each(read, holds.hold)?;
+                    let y =
+                        x.f_conv2d(weight, Some(&**bias), [1, holds.hold], [0, 0], [1, 1], 1)?;
+                    return Ok(Value::held(y, places));
+                }
                 let steps = |bases: u64| bases / holds.hold.unsigned_abs();
                 let read = places.widen(steps(reach.left), steps(reach.right));
                 let x = inputs[0].1.at_places(read, holds)?;
@@ -369,6 +375,8 @@ mod tests {
         let relu = Op::Activation { function: Activation::Relu };
         let mut x = g.add("stem", Op::centred(5, 3, 1), &[0]).unwrap();
         x = g.add("c1", Op::centred(5, 3, 1), &[x]).unwrap();
+        let y = g.add("pool", Op::centred(5, 6, 1), &[x]).unwrap();
+        x = g.add("pooled", Op::Add, &[x, y]).unwrap();
         for (number, dilation) in [4, 8, 12].into_iter().enumerate() {
             let y = g.add(format!("far{number}"), Op::centred(5, 3, dilation), &[x]).unwrap();
             let y = g.add(format!("act{number}"), relu.clone(), &[y]).unwrap();

@@ -49,6 +49,7 @@ pub(super) enum Step {
     Tanh,
     Sigmoid,
     Softplus,
+    Exp,
     Softmax(Kind),
     Gate,
     Add,
@@ -245,6 +246,7 @@ impl Step {
             Step::Tanh => x.f_tanh()?,
             Step::Sigmoid => x.f_sigmoid()?,
             Step::Softplus => x.f_softplus()?,
+            Step::Exp => x.f_exp()?,
             Step::Softmax(kind) => x.f_softmax(CHANNELS, *kind)?,
             Step::Gate => {
                 let gate = rest.next().expect("a gate reads two values");
@@ -326,6 +328,7 @@ impl<'a> Builder<'a> {
                 Activation::Tanh => Step::Tanh,
                 Activation::Sigmoid => Step::Sigmoid,
                 Activation::Softplus => Step::Softplus,
+                Activation::Exp => Step::Exp,
             },
             // the last one in full precision: it makes the probabilities
             Op::Softmax if node == self.graph.output() => Step::Softmax(Kind::Float),

@@ -261,6 +261,7 @@ mod tests {
             Activation::Tanh,
             Activation::Sigmoid,
             Activation::Softplus,
+            Activation::Exp,
         ];
         for (number, function) in functions.into_iter().enumerate() {
             let y = g.add(format!("c{number}"), Op::centred(3, 1, 1), &[x]).unwrap();
