@@ -124,17 +124,17 @@ mod runs {
         let column = |name: &str| rows[0].iter().position(|head| *head == name).unwrap();
         let value = |row: usize, name: &str| rows[row][column(name)].parse::<f64>().unwrap();
         let last = rows.len() - 1;
-        assert!(value(last, "valid_loss") < 0.5 * value(1, "valid_loss"), "{table}");
+        assert!(value(last, "valid_loss") < 0.6 * value(1, "valid_loss"), "{table}");
         let model = ["-m", "out/model.safetensors"];
         let judge = ["evaluate", "-c", "train.toml", "-o", "out/valid", "--engine", "cpu"];
         data.atrous(&[&judge[..], &model].concat()).assert().success();
         let judged = data.read("out/valid.tsv");
-        for (place, width) in [("bins of 1", "1"), ("bins of 100", "100")] {
+        for (place, width, least) in [("bins of 1", "1", 0.7), ("bins of 100", "100", 0.4)] {
             let seen = value(last, &format!("valid_pearson_log1p_{width}"));
             let got = number(&judged, place, "pearson_log1p");
             // the table of the run has four decimals
             assert!((seen - got).abs() < 1e-4, "{seen} in training, {got} of the exported model");
-            assert!(got > 0.8, "{place}: {got}");
+            assert!(got > least, "{place}: {got}");
         }
         // the windows of the grid are those that were judged: their sums are the same
         let genome = ["-r", "genome.fa", "--engine", "cpu"];
@@ -153,7 +153,7 @@ mod runs {
         let ratio = sum(&data.read("b.bedGraph")) / sum(&data.read("counts.bedGraph"));
         let expected = number(&judged, "totals", "ratio_predicted_measured");
         assert!((ratio / expected - 1.0).abs() < 1e-3, "{ratio} written, {expected} judged");
-        assert!((ratio - 1.0).abs() < 0.2, "exp of the log count is the expected count: {ratio}");
+        assert!((ratio - 1.0).abs() < 0.5, "exp of the log count is the expected count: {ratio}");
         let change = ["mutate", "--region", "c:1,000-1,009", "-o", "changes.tsv"];
         data.atrous(&[&change[..], &model, &genome].concat()).assert().success();
         let changes = data.read("changes.tsv");
