@@ -179,7 +179,7 @@ run() { # TASK SEED STEPS
 }
 
 one() { # TASK SEED
-  local steps=300
+  local steps=200
   if [[ $1 == planted ]]; then
     steps=500
     [[ -e $work/planted.$2/genome.fa ]] ||

@@ -78,8 +78,8 @@ impl Net {
     }
 
     /// First weights: those of the model that the configuration names; else normal, with the
-    /// variance that keeps that of a rectified signal (He et al., ICCV 2015), smaller by the number of branches in front of a sum; and last layers that are
-    /// near 0 with biases that give `priors`, the logits of what is seen on average, and behind them
+    /// variance that keeps that of a rectified signal (He et al., ICCV 2015), smaller by the number
+    /// of branches in front of a sum; and last layers that are near 0 with biases that give `priors`, the logits of what is seen on average, and behind them
     /// those of the scalars.
     pub fn first_weights(&self, seed: u64, start: Start, priors: &[f64]) -> Weights {
         if let Some(given) = &self.given {

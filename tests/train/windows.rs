@@ -134,12 +134,12 @@ mod runs {
         let judge = ["evaluate", "-c", "train.toml", "-o", "out/valid", "--engine", "cpu"];
         data.atrous(&[&judge[..], &model].concat()).assert().success();
         let judged = data.read("out/valid.tsv");
-        for (place, width) in [("bins of 1", "1"), ("bins of 100", "100")] {
+        for (place, width, least) in [("bins of 1", "1", 0.9), ("bins of 100", "100", 0.8)] {
             let seen = value(last, &format!("valid_pearson_log1p_{width}"));
             let got = number(&judged, place, "pearson_log1p");
             // the table of the run has four decimals
             assert!((seen - got).abs() < 1e-4, "{seen} in training, {got} of the exported model");
-            assert!(got > 0.8, "{place}: {got}");
+            assert!(got > least, "{place}: {got}");
         }
         // the windows of the grid are those that were judged: their sums are the same
         let genome = ["-r", "genome.fa", "--engine", "cpu"];
