@@ -3,7 +3,7 @@
 use super::data::{CONFIG, Data};
 
 /// Standard error of a dry run that fails.
-fn refused(data: &Data) -> String {
+pub fn refused(data: &Data) -> String {
     let output = data.atrous(&["train", "-c", "train.toml", "--dry-run", "-t", "1"]).output();
     let output = output.unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();

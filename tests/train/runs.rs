@@ -11,6 +11,13 @@ fn train(data: &Data, out: &str, more: &[&str]) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A number of the table of a run, from row 1 on.
+pub fn watched(table: &str, row: usize, name: &str) -> f64 {
+    let cells = |row: usize| table.lines().nth(row).unwrap().split('\t');
+    let column = cells(0).position(|head| head == name).unwrap();
+    cells(row).nth(column).unwrap().parse().unwrap()
+}
+
 /// A number of a table of an evaluation.
 pub fn number(table: &str, place: &str, metric: &str) -> f64 {
     let row = |line: &&str| line.contains(&format!("\tall\t{place}\t{metric}\t"));
@@ -24,10 +31,8 @@ fn a_planted_motif_is_learned_and_the_model_predicts_what_training_saw() {
     data.write("train.toml", &CONFIG.replacen("steps = 60", "steps = 300\nkeep = 'last'", 1));
     train(&data, "out", &[]);
     let table = data.read("out/metrics.tsv");
-    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split('\t').collect()).collect();
-    let column = |name: &str| rows[0].iter().position(|head| *head == name).unwrap();
-    let value = |row: usize, name: &str| rows[row][column(name)].parse::<f64>().unwrap();
-    let last = rows.len() - 1;
+    let value = |row: usize, name: &str| watched(&table, row, name);
+    let last = table.lines().count() - 1;
     assert!(value(last, "valid_loss") < 0.5 * value(1, "valid_loss"), "{table}");
     data.atrous(&[
         "evaluate",

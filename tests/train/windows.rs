@@ -1,6 +1,7 @@
 //! Networks that are run in windows: a profile and a log count, zero padding, croppings, controls.
 
 use super::data::Data;
+use super::refusals::refused;
 
 /// Residual units whose outputs see the ends of their window: 4 + 1 + 2 + 4 + 8 + 4 bases to each
 /// side, of which the window has 20.
@@ -95,9 +96,7 @@ fn what_means_nothing_to_a_network_in_a_window_is_refused() {
     ] {
         let from = from.replace('\'', "\"");
         data.write("train.toml", &changed(&from, to));
-        let mut command = data.atrous(&["train", "-c", "train.toml", "--dry-run", "-t", "1"]);
-        let text = command.assert().failure().get_output().stderr.clone();
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let text = refused(&data);
         assert!(text.contains(expected), "{to}: {text}");
     }
     data.write("train.toml", CONFIG);
@@ -110,7 +109,7 @@ fn what_means_nothing_to_a_network_in_a_window_is_refused() {
 #[cfg(feature = "torch")]
 mod runs {
     use super::super::data::CONFIG as PLAIN;
-    use super::super::runs::number;
+    use super::super::runs::{number, watched};
     use super::{CONFIG, Data, changed};
     use std::fs;
 
@@ -125,10 +124,8 @@ mod runs {
         data.write("train.toml", &changed("steps = 60", "steps = 400\nkeep = 'last'"));
         train(&data, "out", "1");
         let table = data.read("out/metrics.tsv");
-        let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split('\t').collect()).collect();
-        let column = |name: &str| rows[0].iter().position(|head| *head == name).unwrap();
-        let value = |row: usize, name: &str| rows[row][column(name)].parse::<f64>().unwrap();
-        let last = rows.len() - 1;
+        let value = |row: usize, name: &str| watched(&table, row, name);
+        let last = table.lines().count() - 1;
         assert!(value(last, "valid_loss") < 0.5 * value(1, "valid_loss"), "{table}");
         let model = ["-m", "out/model.safetensors"];
         let judge = ["evaluate", "-c", "train.toml", "-o", "out/valid", "--engine", "cpu"];
@@ -186,10 +183,7 @@ mod runs {
             let judge = ["evaluate", "-m", &model, "-c", "train.toml", "-o", "judged"];
             data.atrous(&judge).assert().success();
             let table = data.read(&format!("{name}/metrics.tsv"));
-            let row: Vec<&str> = table.lines().last().unwrap().split('\t').collect();
-            let column = table.lines().next().unwrap().split('\t');
-            let column = column.into_iter().position(|name| name == "valid_pearson_log1p_100");
-            let seen: f64 = row[column.unwrap()].parse().unwrap();
+            let seen = watched(&table, table.lines().count() - 1, "valid_pearson_log1p_100");
             let got = number(&data.read("judged.tsv"), "bins of 100", "pearson_log1p");
             assert!((seen - got).abs() < 1e-4, "{name}: {seen} in training, {got} exported");
         }

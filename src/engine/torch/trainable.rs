@@ -248,6 +248,13 @@ mod tests {
 
     const LENGTH: usize = 6;
 
+    /// A convolution without a bias that looks to the right only, and where it is padded reads zeros
+    /// at one end.
+    fn ahead() -> Op {
+        let padding = Padding::None;
+        Op::Conv { channels: 3, kernel: 2, dilation: 3, left: 0, bias: false, padding }
+    }
+
     /// A network of every operation that has gradients and needs no window but that of its
     /// controls; the batch norm stands behind everything that widens a range.
     fn graph() -> Graph {
@@ -268,15 +275,7 @@ mod tests {
             let y = g.add(format!("a{number}"), Op::Activation { function }, &[y]).unwrap();
             x = g.add(format!("s{number}"), Op::Add, &[x, y]).unwrap();
         }
-        let unbiased = Op::Conv {
-            channels: 3,
-            kernel: 2,
-            dilation: 3,
-            left: 0,
-            bias: false,
-            padding: Padding::None,
-        };
-        let a = g.add("look", unbiased, &[x]).unwrap();
+        let a = g.add("look", ahead(), &[x]).unwrap();
         let b = g.add("affine", Op::Affine, &[x]).unwrap();
         let gate = g.add("gate", Op::Gate, &[a, b]).unwrap();
         let soft = g.add("soft", Op::Softmax, &[gate]).unwrap();
@@ -300,16 +299,7 @@ mod tests {
             let y = g.add(format!("a{dilation}"), gelu.clone(), &[y]).unwrap();
             x = g.add(format!("s{dilation}"), Op::Add, &[x, y]).unwrap();
         }
-        // looks to the right only, and so reads zeros at one end
-        let ahead = Op::Conv {
-            channels: 3,
-            kernel: 2,
-            dilation: 3,
-            left: 0,
-            bias: false,
-            padding: Padding::None,
-        };
-        x = g.add("ahead", ahead, &[x]).unwrap();
+        x = g.add("ahead", ahead(), &[x]).unwrap();
         g.pad_with(Padding::None);
         let control = g.add("control", Op::Control { channels: 2 }, &[]).unwrap();
         let inner = g.add("inner", Op::Crop { left: 1, right: 2 }, &[x]).unwrap();
