@@ -101,7 +101,7 @@ fn long_tiles_give_the_same_bytes_for_any_tile_and_any_number_of_threads() {
         let run = |how: &[&str]| predict(&bench, model, &[case, &["--long-tiles"], how]);
         let expected = run(&["--threads", "1"]);
         // one window at a time, and some together
-        for how in [["--threads", "2"], ["--tile", "1"], ["--tile", "500"]] {
+        for how in [["--threads=2", "--tile=500"], ["--threads=2", "--tile=1"]] {
             assert!(run(&how) == expected, "{model} {case:?} {how:?}");
         }
     }
@@ -110,7 +110,7 @@ fn long_tiles_give_the_same_bytes_for_any_tile_and_any_number_of_threads() {
 #[test]
 fn networks_that_need_their_window_have_no_long_tiles() {
     let bench = Bench::new();
-    bench.write("near.pt", single(9, 2));
+    bench.write("near.pt", single(9, 1));
     let (file, model) = (bench.text("near.pt"), bench.text("near.safetensors"));
     let import = ["import", "bpnet-lite", &file, "--window", "300", "-o", &model];
     succeeds(&[&import[..], &["--trimming", "40"]].concat());
