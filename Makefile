@@ -16,7 +16,7 @@ IF_TORCH = features=; if [ "$(TORCH)" = 0 ]; then echo "without libtorch: TORCH=
   else echo "without libtorch, for the reason above"; fi; $(WITH_TORCH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo torch demo-torch test fmt fmt-check lint doc bench compare ci models figures \
+.PHONY: help demo torch demo-torch test fmt fmt-check lint doc bench compare ci models context figures \
   install install-lite dist test-cluster
 
 help: ## list the tasks
@@ -66,6 +66,9 @@ models: ## make the models of models/ again from test-data
 	  -a test-data/human.windows.gff3.gz --types mRNA,transcript --held-out \
 	  --name human-splice-pwm --licence MIT \
 	  -o models/human-splice-pwm/model.safetensors
+
+context: torch ## train short and long networks side by side for docs/context.md; RUNS names a folder
+	@docs/context/run.sh target/release/atrous "$(or $(RUNS),target/context)"
 
 figures: ## draw the figures of docs/dilation.md
 	$(CARGO) build $(LOCKED) --release

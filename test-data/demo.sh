@@ -6,33 +6,31 @@ cd "$(dirname "$0")/.."
 
 data=test-data
 out=demo-out
-gene=RCC1
+model=models/yeast-atac/model.safetensors
+locus=chrI:68,001-76,000
 
 mkdir -p "$out"
-"$@" predict -m models/human-splice-pwm/model.safetensors -r "$data/human.windows.fa.gz" \
-  --regions "$data/human.genes.bed" --strand bed \
-  --engine "${ENGINE:-auto}" -o "$out/splice.bedGraph.gz" --table "$out/genes.tsv" --summary "$out/run.json"
+"$@" predict -m "$model" -r "$data/yeast.chrI.fa.gz" --engine "${ENGINE:-auto}" \
+  -o "$out/accessibility.bedGraph.gz" --summary "$out/run.json"
+"$@" predict -m "$model" -r "$data/yeast.chrI.fa.gz" --regions "$data/yeast.chrI.peaks.bed" \
+  --engine "${ENGINE:-auto}" --table "$out/peaks.tsv"
+"$@" predict -m "$model" -r "$data/yeast.chrI.fa.gz" --region "$locus" \
+  --engine "${ENGINE:-auto}" --plot "$out/locus.svg" --measured "$data/yeast.chrI.atac.bedGraph.gz"
 
 echo
-echo "Tracks (bedGraph, with index; open them in IGV beside $data/human.windows.fa.gz):"
-ls -1 "$out"/splice.*.bedGraph.gz
-
+echo "Accessibility of yeast chromosome I (bedGraph, with index; open it in IGV beside"
+echo "$data/yeast.chrI.fa.gz): $out/accessibility.bedGraph.gz"
 echo
-echo "One row per gene ($out/genes.tsv):"
-head -4 "$out/genes.tsv"
-
-# Columns 1 to 3 and 6 of the gene, then the last bases of its exons, which are its donor sites.
-read -r contig start end _ < <(awk -v gene="$gene" '$4 == gene' "$data/human.genes.bed")
+echo "The peaks with the most predicted insertions ($out/peaks.tsv), and how many were measured:"
+sum_column=$(head -1 "$out/peaks.tsv" | tr '\t' '\n' | grep -n '^insertions_sum$' | cut -d: -f1)
+tail -n +2 "$out/peaks.tsv" | sort -t "$(printf '\t')" -k"$sum_column,${sum_column}gr" |
+  awk 'NR <= 8' | while IFS=$'\t' read -r -a row; do
+    measured=$(gzip -dc "$data/yeast.chrI.atac.bedGraph.gz" |
+      awk -v start="${row[1]}" -v end="${row[2]}" \
+        '$2 >= start && $3 <= end { sum += $4 * ($3 - $2) } END { print sum + 0 }')
+    printf '  %s:%d-%d\tpredicted %.0f\tmeasured %d\n' \
+      "${row[0]}" "${row[1]}" "${row[2]}" "${row[$((sum_column - 1))]}" "$measured"
+  done
 echo
-echo "The 12 best donor scores of $gene ($contig, + strand), and whether an exon ends there:"
-gzip -dc "$data/human.windows.gff3.gz" |
-  awk -v contig="$contig" '$1 == contig && $3 == "exon" { print $5 - 1 }' >"$out/exon-ends.txt"
-gzip -dc "$out/splice.donor.plus.bedGraph.gz" |
-  awk -v contig="$contig" -v start="$start" -v end="$end" \
-    '$1 == contig && $2 >= start && $3 <= end { print $2 "\t" $4 }' |
-  sort -k2,2gr -k1,1n | awk 'NR <= 12' |
-  awk 'NR == FNR { ends[$1]; next }
-       { print "  base " $1 "\t" $2 " bits\t" ($1 in ends ? "exon end" : "-") }' \
-    "$out/exon-ends.txt" -
-echo
-echo "A matrix of nine bases finds most real sites and many others: see models/human-splice-pwm/CARD.md."
+echo "A picture of $locus, predicted above measured: $out/locus.svg"
+echo "The model has learned from this chromosome; models/yeast-atac/CARD.md says how it does on others."

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Does context help? Trains one narrow network with four receptive fields on three real data sets
 # and on a planted long-range task, and writes docs/context/results.tsv and the table of
-# docs/context.md. `make context` calls it; it takes an hour or two of one core. What is finished
+# docs/context.md. `make context` calls it; it takes most of an hour of one core. What is finished
 # is not computed again.
 #
-#   docs/context/run.sh ATROUS WORK      a build with libtorch, and a folder for runs
+#   docs/context/run.sh ATROUS WORK [TASK SEED]
+#
+# ATROUS is a build with libtorch, WORK a folder for runs. With a task and a seed only these are
+# trained, so that several can run side by side; without, what is missing, and then the table.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 atrous=$(realpath "$1")
@@ -175,12 +178,49 @@ run() { # TASK SEED STEPS
   done < <(fields)
 }
 
-for seed in 0 1 2; do
-  [[ -e $work/planted.$seed/genome.fa ]] ||
-    ${CARGO:-cargo} run --quiet --release --example planted -- "$work/planted.$seed" "$seed"
-  run planted "$seed" "${PLANTED_STEPS:-600}"
-done
-for task in atac tss splice; do
-  run "$task" 0 "${STEPS:-800}"
-done
+one() { # TASK SEED
+  local steps=200
+  if [[ $1 == planted ]]; then
+    steps=500
+    [[ -e $work/planted.$2/genome.fa ]] ||
+      ${CARGO:-cargo} run --quiet --release --example planted -- "$work/planted.$2" "$2"
+  fi
+  run "$1" "$2" "$steps"
+}
+
+if (($# == 4)); then
+  part=/dev/null
+  one "$3" "$4"
+  exit
+fi
+for seed in 0 1 2; do one planted "$seed"; done
+for task in atac tss splice; do one "$task" 0; done
 mv "$part" "$results"
+
+# the table of the page: a row per task and seed, a column per receptive field
+table=$(awk -F '\t' '
+  BEGIN { name["planted"] = "planted, seed "; name["atac"] = "ATAC, bins of 256"
+    name["tss"] = "starts, bins of 128"; name["splice"] = "splice sites, top-k" }
+  NR > 1 {
+    row = name[$1] ($1 == "planted" ? $3 : "")
+    if (!(row in seen)) { seen[row] = 1; rows[++n] = row }
+    value[row, $2] = sprintf("%.3f", $6); seconds[$2] += $7
+  }
+  END {
+    split("100bp 1kb 10kb 65kb", fields, " ")
+    print "| receptive field | 83 bp | 1,043 bp | 10,259 bp | 65,555 bp |"
+    print "|---|---|---|---|---|"
+    for (r = 1; r <= n; r++) {
+      line = "| " rows[r] " |"
+      for (f = 1; f <= 4; f++) line = line " " value[rows[r], fields[f]] " |"
+      print line
+    }
+    line = "| CPU seconds of training, all rows |"
+    for (f = 1; f <= 4; f++) line = line " " seconds[fields[f]] " |"
+    print line
+  }' "$results")
+awk -v table="$table" '
+  /<!-- results -->/ { print; print ""; print table; print ""; skip = 1; next }
+  skip && /^Numbers are of/ { skip = 0 }
+  !skip { print }' docs/context.md >"$work/context.md"
+cp "$work/context.md" docs/context.md

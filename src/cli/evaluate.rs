@@ -69,10 +69,11 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
             .at(&args.config)
             .into());
     }
-    let engine = args.engine.build(&model, evaluate::wanted(&tracks))?;
+    let readout = evaluate::readout(&model, &tracks)?;
+    let engine = args.engine.build(&model, readout.wanted().clone())?;
     tracing::info!("{}: {} split on {}", model.name, args.split, engine.describe());
     let progress = args.run.progress();
-    let predicted = evaluate::predict(engine.as_ref(), &model, &data, ranges, &progress)?;
+    let predicted = evaluate::predict(engine.as_ref(), &readout, &model, &data, ranges, &progress)?;
     let rows = judge.rows(&predicted)?;
     evaluate::write_table(&rows, args.split, &mut table)?;
     let title = format!("{}, {} split", model.name, args.split);

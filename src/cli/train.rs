@@ -88,13 +88,20 @@ fn describe(run: &Run<'_>) -> Result<String> {
     let config = &run.of.config;
     let training = &config.training;
     let facts = Facts::of(&run.net.logits);
-    let width = training.window as u64 + facts.reach.left + facts.reach.right;
+    let (length, flanks) = (run.net.length as u64, run.net.flanks);
+    let width = length + flanks.left + flanks.right;
     let mut text = String::new();
     let mut say = |name: &str, value: String| {
         writeln!(text, "{name:<22} {value}").expect("a string takes everything");
     };
     say("model", config.name.clone());
     say("outputs", config.outputs().join(", "));
+    if let Some(name) = &run.net.counts {
+        say("log count", format!("{name}; the outputs are the logits of one profile"));
+    }
+    if run.net.window.is_some() {
+        say("window", format!("{} bases in, {} out", grouped(width), grouped(length)));
+    }
     say("input", format!("{} x 4 x {} bases", training.batch, grouped(width)));
     say(
         "targets",
@@ -102,7 +109,7 @@ fn describe(run: &Run<'_>) -> Result<String> {
             "{} x {} x {} bases",
             training.batch,
             if config.splice.is_some() { 1 } else { run.data.outputs() },
-            grouped(training.window as u64)
+            grouped(length)
         ),
     );
     let reach = facts.reach;
@@ -117,7 +124,7 @@ fn describe(run: &Run<'_>) -> Result<String> {
         let bases = run.data.splits.bases(split);
         let what = match split {
             Split::Train => format!("{} windows side by side", grouped(run.sampler.windows())),
-            _ => format!("{} windows", grouped(bases / training.window as u64)),
+            _ => format!("{} windows", grouped(bases / length)),
         };
         say(
             &split.to_string(),
@@ -133,7 +140,7 @@ fn describe(run: &Run<'_>) -> Result<String> {
             "{} of {} training bases within {} of a held-out range: {}",
             grouped(run.leaked.bases),
             grouped(run.leaked.of),
-            reach.left.max(reach.right),
+            flanks.left.max(flanks.right),
             match (run.leaked.bases, config.splits.leakage) {
                 (0, _) => "nothing to do",
                 (_, atrous::train::config::Leakage::Warn) => "learned from (leakage = \"warn\")",
@@ -141,7 +148,7 @@ fn describe(run: &Run<'_>) -> Result<String> {
             },
         ),
     );
-    let seen = training.steps as f64 * training.batch as f64 * training.window as f64;
+    let seen = training.steps as f64 * training.batch as f64 * length as f64;
     let passes = seen / run.data.splits.bases(Split::Train) as f64;
     say(
         "steps",

@@ -366,7 +366,11 @@ impl Architecture {
                 return Err(Error::new("the outputs beside `head.counts` are logits")
                     .remedy("leave out `head.function`"));
             }
-            let mean = g.add("mean", Op::Mean, &[x])?;
+            let mut mean = g.add("mean", Op::Mean, &[x])?;
+            if controls > 0 {
+                let total = self.control_total(g, x, controls)?;
+                mean = g.add("mean.control", Op::Concat, &[mean, total])?;
+            }
             g.add("counts", Op::pointwise(1), &[mean])?;
         }
         if let Some(width) = head.hidden {
@@ -375,7 +379,10 @@ impl Architecture {
             x = g.add("head.act2", self.activation(), &[x])?;
         }
         if controls > 0 {
-            let control = g.add("control", Op::Control { channels: controls }, &[])?;
+            let control = match g.find("control") {
+                Some(control) => control,
+                None => g.add("control", Op::Control { channels: controls }, &[])?,
+            };
             x = g.add("head.concat", Op::Concat, &[x, control])?;
         }
         x = g.add("head", Op::centred(head.outputs.len(), head.kernel, 1), &[x])?;
@@ -387,6 +394,22 @@ impl Architecture {
             HeadFunction::Exp => Op::Activation { function: Activation::Exp },
         };
         g.add("output", function, &[x])
+    }
+
+    /// How much the controls hold at the positions of the trunk that the outputs read:
+    /// `ln(1 + Σ)`, what counts depend on beside the sequence (networks.md 3).
+    fn control_total(&self, g: &mut GraphBuilder, x: NodeId, controls: usize) -> Result<NodeId> {
+        let control = g.add("control", Op::Control { channels: controls }, &[])?;
+        let input = self.window.map_or(0, |window| window.input);
+        let window = Span::new(0, i64::try_from(input).unwrap_or(i64::MAX / 4));
+        let domain = g.domain(x, window);
+        let sides = [domain.start - window.start, window.end - domain.end];
+        let [left, right] = sides.map(|bases| usize::try_from(bases).unwrap_or(0));
+        let inner = match (left, right) {
+            (0, 0) => control,
+            _ => g.add("control.inner", Op::Crop { left, right }, &[control])?,
+        };
+        g.add("control.total", Op::LogTotal { offset: 1.0 }, &[inner])
     }
 
     fn activation(&self) -> Op {

@@ -4,7 +4,7 @@
 use super::config::Config;
 use super::data::{Dataset, Targets};
 use super::sampler::{Example, Sampler};
-use crate::genome::Strand;
+use crate::genome::{Interval, Strand};
 use crate::network::Reach;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
@@ -16,7 +16,7 @@ pub struct Batch {
     pub size: usize,
     /// Bases of each at which outputs are compared.
     pub length: usize,
-    /// Codes of letters `[example, position]`, as far as the network reaches beyond these bases.
+    /// Codes of letters `[example, position]`, as far as the network reads beyond these bases.
     pub codes: Vec<u8>,
     /// Counts `[example, output, position]`; or the class of each position, `[example, position]`.
     pub targets: Vec<f32>,
@@ -30,16 +30,16 @@ pub struct Batch {
 #[derive(Debug, Clone)]
 pub struct Maker<'a> {
     data: &'a Dataset,
-    reach: Reach,
+    flanks: Reach,
     /// Counts of each track above these are taken as these.
     caps: Vec<f32>,
 }
 
 impl<'a> Maker<'a> {
-    /// For a network that reaches so far.
-    pub fn new(data: &'a Dataset, reach: Reach, config: &Config) -> Self {
+    /// For a network that reads so much beside its outputs.
+    pub fn new(data: &'a Dataset, flanks: Reach, config: &Config) -> Self {
         let caps = config.counts.iter().flat_map(|counts| counts.caps()).collect();
-        Self { data, reach, caps }
+        Self { data, flanks, caps }
     }
 
     /// The arrays of examples of equal length.
@@ -52,12 +52,26 @@ impl<'a> Maker<'a> {
         batch
     }
 
+    /// The same of examples that cover a range and may go beyond its end: what lies there does not
+    /// count.
+    pub fn covering(&self, examples: &[Example], range: Interval) -> Batch {
+        let mut batch = self.batch(examples);
+        for (example, row) in examples.iter().zip(batch.weights.chunks_exact_mut(batch.length)) {
+            let kept = index(range.end.min(example.range.end) - example.range.start);
+            match example.strand {
+                Strand::Plus => row[kept..].fill(0.0),
+                Strand::Minus => row[..batch.length - kept].fill(0.0),
+            }
+        }
+        batch
+    }
+
     fn add(&self, example: &Example, batch: &mut Batch) {
         let Example { range, strand } = *example;
         let minus = strand == Strand::Minus;
         let (before, after) = match minus {
-            false => (self.reach.left, self.reach.right),
-            true => (self.reach.right, self.reach.left),
+            false => (self.flanks.left, self.flanks.right),
+            true => (self.flanks.right, self.flanks.left),
         };
         let start = signed(range.start).saturating_sub_unsigned(before);
         let end = signed(range.end).saturating_add_unsigned(after);

@@ -5,8 +5,8 @@
 
 use super::parts;
 use crate::error::{Error, Result};
-use crate::network::architecture::{Stack, Stem};
-use crate::network::{Activation, architecture};
+use crate::network::architecture::{Stack, Stem, WindowSize};
+use crate::network::{Activation, Padding, architecture};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -307,6 +307,12 @@ pub struct Network {
     /// Last layers.
     #[serde(default)]
     pub head: Option<Head>,
+    /// The window that the network is run in; an example is one window then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowSize>,
+    /// What the convolutions of the trunk read beyond the ends of the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padding: Option<Padding>,
     /// First weights of dilated convolutions.
     #[serde(default)]
     pub start: Start,
@@ -341,6 +347,10 @@ pub struct Head {
     /// Width of a pointwise layer before it.
     #[serde(default)]
     pub hidden: Option<usize>,
+    /// Name of the log count of a window (`profile` only): the outputs are the logits of a profile
+    /// then, and share one softmax over all positions of the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<String>,
 }
 
 /// A kind of example and its share of all examples.
@@ -382,8 +392,9 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Training {
-    /// Bases of an example at which the network's outputs are compared.
-    pub window: usize,
+    /// Bases of an example at which the network's outputs are compared; unless said, the outputs of
+    /// the network's window, or [`Training::WINDOW`].
+    pub window: Option<usize>,
     /// Examples of a step.
     pub batch: usize,
     /// Steps in all.
@@ -422,10 +433,15 @@ pub struct Training {
     pub keep: Keep,
 }
 
+impl Training {
+    /// Bases of an example of a network for stretches of any length, unless said.
+    pub const WINDOW: usize = 4096;
+}
+
 impl Default for Training {
     fn default() -> Self {
         Self {
-            window: 4096,
+            window: None,
             batch: 8,
             steps: 2000,
             rate: 2e-3,
@@ -562,7 +578,7 @@ impl Config {
         }
         let training = &self.training;
         for (key, value, most) in [
-            ("training.window", training.window as u64, 1 << 24),
+            ("training.window", training.window.unwrap_or(Training::WINDOW) as u64, 1 << 24),
             ("training.batch", training.batch as u64, 1 << 16),
             ("training.steps", training.steps, 1 << 40),
             ("training.hold", training.hold as u64, 1 << 16),
@@ -631,25 +647,34 @@ impl Config {
         if counts.loss == CountLoss::Poisson && counts.count_weight.is_some() {
             return wrong("`counts.count_weight` means nothing to the loss `poisson`".into());
         }
-        if counts.bin == 0 || !self.training.window.is_multiple_of(counts.bin) {
-            return Err(Error::new("`training.window` is no multiple of `counts.bin`")
-                .found(format!("{} and {}", self.training.window, counts.bin)));
-        }
-        for &LogBins { width, weight } in &counts.log_bins {
-            if counts.loss == CountLoss::Profile {
-                return wrong("`counts.log_bins` means nothing to the loss `profile`".into());
-            }
-            if width == 0 || width > self.training.window || !(weight >= 0.0 && weight.is_finite())
-            {
-                return Err(Error::new("`counts.log_bins` is out of range")
-                    .found(format!("width {width}, weight {weight}"))
-                    .expected("a width of 1 to `training.window`, a weight of 0 or more"));
-            }
+        if counts.loss == CountLoss::Profile && !counts.log_bins.is_empty() {
+            return wrong("`counts.log_bins` means nothing to the loss `profile`".into());
         }
         match counts.tracks.iter().find(|track| !matches!(track.replicates.len(), 0 | 2)) {
             Some(track) => Err(Error::new(format!("track {:?}: replicates", track.name))
                 .found(track.replicates.len())
                 .expected("two files, or none")),
+            None => Ok(()),
+        }
+    }
+
+    /// Holds the bins of the loss against the outputs of an example.
+    ///
+    /// # Errors
+    /// Bins that do not fit.
+    pub(super) fn check_bins(&self, length: usize) -> Result<()> {
+        let Some(counts) = &self.counts else { return Ok(()) };
+        if counts.bin == 0 || !length.is_multiple_of(counts.bin) {
+            return Err(Error::new("`training.window` is no multiple of `counts.bin`")
+                .found(format!("{length} and {}", counts.bin)));
+        }
+        let fits = |bins: &LogBins| {
+            (1..=length).contains(&bins.width) && bins.weight >= 0.0 && bins.weight.is_finite()
+        };
+        match counts.log_bins.iter().find(|bins| !fits(bins)) {
+            Some(LogBins { width, weight }) => Err(Error::new("`counts.log_bins` is out of range")
+                .found(format!("width {width}, weight {weight}"))
+                .expected("a width of 1 to `training.window`, a weight of 0 or more")),
             None => Ok(()),
         }
     }

@@ -6,12 +6,13 @@ pub use super::judge::Predicted;
 use super::judge::{Judge, Row};
 use super::run::{strands, tiles};
 use super::splits::Split;
-use crate::engine::{Engine, Job, Wanted};
+use crate::engine::{Engine, Job};
 use crate::error::{Error, Result};
 use crate::genome::{Interval, Strand};
 use crate::job::{OutputFile, Progress, signal};
 use crate::model::{Model, Track};
 use crate::picture::panel;
+use crate::predict::{OutputKind, RcAverage, Readout};
 use std::io::Write;
 use std::path::Path;
 
@@ -39,6 +40,15 @@ pub fn tracks(model: &Model, config: &Config) -> Result<Vec<Track>> {
     names.into_iter().map(find).collect()
 }
 
+/// How these tracks are predicted: profiles times counts, other outputs as they are. Says what an
+/// engine must be built for.
+///
+/// # Errors
+/// A profile that is not complete.
+pub fn readout(model: &Model, tracks: &[Track]) -> Result<Readout> {
+    Readout::new(model, tracks, OutputKind::Track, RcAverage::None)
+}
+
 /// What an engine was built for, predicted for some ranges: counts from the strand of the
 /// reference, splice sites from both.
 ///
@@ -46,6 +56,7 @@ pub fn tracks(model: &Model, config: &Config) -> Result<Vec<Track>> {
 /// A value that is no number, a signal, or what the engine says.
 pub fn predict(
     engine: &dyn Engine,
+    readout: &Readout,
     model: &Model,
     data: &Dataset,
     ranges: &[Interval],
@@ -78,6 +89,7 @@ pub fn predict(
             };
             let values = engine.run(&jobs, &after)?;
             for (piece, values) in pieces.iter().zip(values) {
+                let values = readout.combine(&values, None);
                 for (row, mut values) in values.tracks.into_iter().enumerate() {
                     if let Some(bad) = values.iter().position(|value| !value.is_finite()) {
                         return Err(Error::new("the model gives no number").found(format!(
@@ -128,11 +140,6 @@ fn job(engine: &dyn Engine, data: &Dataset, range: Interval, strand: Strand) -> 
         letters,
         controls,
     }
-}
-
-/// What an engine must be built for.
-pub fn wanted(tracks: &[Track]) -> Wanted {
-    tracks.into()
 }
 
 /// Writes the numbers: tab-separated, a header, a row per number.

@@ -8,6 +8,7 @@ use super::history::{self, Row};
 use super::judge::{Judge, Predicted};
 use super::loss::{Loss, Placed};
 use super::run::Run;
+use super::sampler::Example;
 use super::schedule;
 use crate::engine::Device;
 use crate::engine::torch::trainable::{Trainable, numbers};
@@ -101,6 +102,7 @@ pub fn fit(
         None => run.net.first_weights(config.seed, config.network.start, &run.priors),
     };
     let network = Trainable::new(&run.net.logits, &first, options.device, options.threads)?;
+    let network = network.in_window(run.net.window);
     let mut optimiser = AdamW::new(&network, &config.training)?;
     let (place, best) = match found {
         Some(found) => {
@@ -111,7 +113,7 @@ pub fn fit(
         None => (Place::start(identity), Weights::new()),
     };
     let before = place.cpu_seconds - resources::cpu_seconds().unwrap_or(0.0);
-    let loss = Loss::new(config, run.mean_total);
+    let loss = Loss::new(run);
     let mut all = Loop { run, judge, network, optimiser, loss, place, best, before };
     all.steps(options, progress, &kept)?;
     let (weights, row) = all.chosen()?;
@@ -176,13 +178,13 @@ impl Loop<'_> {
             Error::new(format!("step {}: {}", step + 1, error.what()))
                 .remedy("lower `training.rate`, lower `counts.cap` or look at the data")
         };
-        let logits = self.network.forward(
+        let answers = self.network.forward(
             &batch.codes,
             batch.controls.as_ref(),
             batch.length,
             if step < training.hold_steps { training.hold } else { 1 },
         )?;
-        let loss = self.loss.of(&logits, batch)?.mean()?;
+        let loss = self.loss.of(&answers, batch)?.mean()?;
         let value = loss.f_double_value(&[])?;
         if !value.is_finite() {
             return Err(at(Error::new(format!("the loss is {value}"))));
@@ -244,16 +246,20 @@ impl Loop<'_> {
         let mut all = Vec::new();
         for range in self.run.watched() {
             let mut predicted = self.blank(range);
-            for example in self.run.cover(&[range]) {
-                let batch = Placed::new(&maker.batch(&[example]), self.network.device())?;
-                let logits =
+            for examples in self.run.cover(range) {
+                let batch = maker.covering(&examples, range);
+                let batch = Placed::new(&batch, self.network.device())?;
+                let answers =
                     snapshot.forward(&batch.codes, batch.controls.as_ref(), batch.length)?;
-                let sum = tch::no_grad(|| self.loss.of(&logits, &batch))?;
+                let sum = tch::no_grad(|| self.loss.of(&answers, &batch))?;
                 loss += sum.loss.f_double_value(&[])?;
                 count += sum.count.f_double_value(&[])?;
-                let values = numbers(&self.loss.outputs(&logits)?)?;
+                let values = numbers(&self.loss.outputs(&answers)?)?;
                 let splice = self.run.of.config.splice.is_some();
-                place(&mut predicted, example.range, example.strand, &values, splice);
+                let each = values.chunks_exact(values.len() / examples.len());
+                for (example, values) in examples.iter().zip(each) {
+                    place(&mut predicted, example, values, splice);
+                }
             }
             all.push(predicted);
         }
@@ -321,28 +327,34 @@ impl Loop<'_> {
             self.place.step,
             config.training.steps,
             config.training.batch,
-            config.training.window,
+            self.run.net.length,
             files.join(", "),
         )
     }
 }
 
-/// Puts the values `[output][position]` of a stretch, as its strand reads them, where they belong:
-/// of splice sites the first output is `none`, and each strand has rows of its own.
-fn place(predicted: &mut Predicted, range: Interval, strand: Strand, values: &[f32], splice: bool) {
-    let length = usize::try_from(range.len()).expect("a range fits memory");
-    let start = usize::try_from(range.start - predicted.range.start).expect("inside the range");
-    let rows: Vec<&[f32]> = values.chunks_exact(length).collect();
+/// Puts the values `[output][position]` of an example, as its strand reads them, where they belong,
+/// without those beyond the range: of splice sites the first output is `none`, and each strand has
+/// rows of its own.
+fn place(predicted: &mut Predicted, example: &Example, values: &[f32], splice: bool) {
+    let Example { range, strand } = *example;
+    let index = |bases: u64| usize::try_from(bases).expect("a range fits memory");
+    let start = index(range.start - predicted.range.start);
+    let kept = index(range.end.min(predicted.range.end) - range.start);
+    let rows: Vec<&[f32]> = values.chunks_exact(index(range.len())).collect();
     let (rows, first) = match (splice, strand) {
         (false, _) => (&rows[..], 0),
         (true, Strand::Plus) => (&rows[1..3], 0),
         (true, Strand::Minus) => (&rows[1..3], 2),
     };
     for (row, to) in rows.iter().zip(&mut predicted.tracks[first..]) {
-        let to = &mut to[start..start + length];
-        to.copy_from_slice(row);
-        if strand == Strand::Minus {
-            to.reverse();
+        let to = &mut to[start..start + kept];
+        match strand {
+            Strand::Plus => to.copy_from_slice(&row[..kept]),
+            Strand::Minus => {
+                to.copy_from_slice(&row[row.len() - kept..]);
+                to.reverse();
+            }
         }
     }
 }
@@ -357,8 +369,9 @@ pub fn estimate(run: &Run<'_>, options: &Options) -> Result<(String, f64)> {
     let training = &config.training;
     let weights = run.net.first_weights(config.seed, config.network.start, &run.priors);
     let network = Trainable::new(&run.net.logits, &weights, options.device, options.threads)?;
+    let network = network.in_window(run.net.window);
     let mut optimiser = AdamW::new(&network, training)?;
-    let loss = Loss::new(config, run.mean_total);
+    let loss = Loss::new(run);
     let maker = run.maker();
     let mut measured = [0.0; 2];
     for (step, seconds) in measured.iter_mut().enumerate() {
@@ -367,8 +380,8 @@ pub fn estimate(run: &Run<'_>, options: &Options) -> Result<(String, f64)> {
         let batch = Placed::new(&batch, network.device())?;
         let hold = if training.hold_steps > 0 { training.hold } else { 1 };
         let controls = batch.controls.as_ref();
-        let logits = network.forward(&batch.codes, controls, batch.length, hold)?;
-        let mean = loss.of(&logits, &batch)?.mean()?;
+        let answers = network.forward(&batch.codes, controls, batch.length, hold)?;
+        let mean = loss.of(&answers, &batch)?.mean()?;
         optimiser.step(&network, &mean, training, training.rate, step as u64)?;
         let _ = numbers(&mean)?;
         *seconds = start.elapsed().as_secs_f64();
@@ -377,7 +390,7 @@ pub fn estimate(run: &Run<'_>, options: &Options) -> Result<(String, f64)> {
     let step = measured[1];
     let bases: u64 = run.watched().iter().map(Interval::len).sum();
     let bases = bases as f64 * run.strands().len() as f64;
-    let per_base = step / (training.batch * training.window) as f64;
+    let per_base = step / (training.batch * run.net.length) as f64;
     // forward alone is about a third of a step
     let validation = bases * per_base / 3.0;
     let validations = training.steps.div_ceil(training.validate_every) as f64;

@@ -124,7 +124,7 @@ impl<'a> Judge<'a> {
             Targets::Splice(labels) => [("acceptor", 0), ("donor", 1)]
                 .into_iter()
                 .flat_map(|(name, kind)| {
-                    let genes = ranking(labels, predicted, kind, true);
+                    let genes = ranking(labels, predicted, kind, true, &self.mask);
                     [
                         (format!("{name}_top_k"), genes.top_k),
                         (format!("{name}_auprc"), genes.average_precision),
@@ -169,7 +169,7 @@ impl<'a> Judge<'a> {
                 }
                 Targets::Splice(labels) => {
                     let owned: Vec<Predicted> = list.into_iter().cloned().collect();
-                    judge_splice(labels, &owned, self.seed, &mut add);
+                    judge_splice(labels, &owned, &self.mask, self.seed, &mut add);
                 }
             }
         }
@@ -186,7 +186,8 @@ impl<'a> Judge<'a> {
             }
             Targets::Splice(labels) => {
                 let curve = |(name, kind): (&str, usize)| {
-                    let points = precision_recall(scored(labels, predicted, kind, true));
+                    let points =
+                        precision_recall(scored(labels, predicted, kind, true, &self.mask));
                     Series::line(name, points)
                 };
                 vec![Panel {
@@ -498,16 +499,23 @@ fn row_of(kind: usize, strand: Strand) -> usize {
 }
 
 /// Sites of a kind (0 acceptors, 1 donors) on both strands, in genes of that strand or everywhere.
-fn ranking(labels: &Labels, predicted: &[Predicted], kind: usize, genes: bool) -> Ranking {
-    Ranking::of(scored(labels, predicted, kind, genes))
+fn ranking(
+    labels: &Labels,
+    predicted: &[Predicted],
+    kind: usize,
+    genes: bool,
+    mask: &Mask,
+) -> Ranking {
+    Ranking::of(scored(labels, predicted, kind, genes, mask))
 }
 
-/// Score of each place and whether a site is there.
+/// Score of each place that is not masked, and whether a site is there.
 pub(super) fn scored(
     labels: &Labels,
     predicted: &[Predicted],
     kind: usize,
     genes: bool,
+    mask: &Mask,
 ) -> Vec<(f32, bool)> {
     let sites = if kind == 0 { &labels.sites.acceptors } else { &labels.sites.donors };
     let mut all = Vec::new();
@@ -529,6 +537,10 @@ pub(super) fn scored(
                     inside[index(from - range.start)..index(to - range.start)].fill(true);
                 }
             }
+            for stretch in mask.touching(range) {
+                let (from, to) = (stretch.start.max(range.start), stretch.end.min(range.end));
+                inside[index(from - range.start)..index(to - range.start)].fill(false);
+            }
             let row = &one.tracks[row_of(kind, strand)];
             let places = row.iter().zip(truth).zip(inside);
             all.extend(places.filter(|(_, inside)| *inside).map(|((&x, is), _)| (x, is)));
@@ -540,13 +552,14 @@ pub(super) fn scored(
 fn judge_splice(
     labels: &Labels,
     predicted: &[Predicted],
+    mask: &Mask,
     seed: u64,
     add: &mut impl FnMut(&str, &str, f64),
 ) {
     for (kind, name) in [(1, "donor"), (0, "acceptor")] {
         for (genes, place) in [(true, "in genes"), (false, "everywhere")] {
             let place = format!("{name}, {place}");
-            let scored = scored(labels, predicted, kind, genes);
+            let scored = scored(labels, predicted, kind, genes, mask);
             let mut shuffled: Vec<f32> = scored.iter().map(|(score, _)| *score).collect();
             shuffle(&mut shuffled, &mut Random::of(&[seed, SHUFFLE, 2]));
             let truths = scored.iter().map(|(_, is)| *is);

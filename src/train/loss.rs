@@ -1,13 +1,20 @@
-//! What is minimised, computed from logits `[example, output, position]`.
+//! What is minimised, computed from logits `[example, output, position]` and, of a network that has
+//! one, the log count of each example.
 
 use super::batch::Batch;
-use super::config::{Config, CountLoss, Link, LogBins};
+use super::config::{CountLoss, Link, LogBins};
 use super::data::{ACCEPTOR, DONOR};
+use super::run::Run;
+use crate::engine::torch::trainable::Answers;
 use crate::error::Result;
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// Added to rates before their logarithm is taken.
 const TINY: f64 = 1e-8;
+/// Taken off the logits of masked positions: e to the minus this is 0 in 32 bits.
+const HIDDEN: f64 = 1e4;
+/// Axes of what one softmax is over: outputs and positions.
+const PROFILE: &[i64] = &[1, 2];
 
 /// A sum of losses and of what they are counted by.
 #[derive(Debug)]
@@ -50,8 +57,15 @@ enum What {
         /// Weight of each output.
         weights: Vec<f32>,
     },
-    /// Multinomial likelihood of the profile, squared error of the logarithm of the total.
+    /// Multinomial likelihood of the profile, squared error of the logarithm of the total; both of
+    /// the rates of positions.
     Profile {
+        /// Weight of the second part.
+        count_weight: f64,
+    },
+    /// The same of a network with a log count: the profile is the softmax of its logits, the total
+    /// the exponential of its log count.
+    ProfileAndCount {
         /// Weight of the second part.
         count_weight: f64,
     },
@@ -103,8 +117,9 @@ impl Placed {
 }
 
 impl Loss {
-    /// What a configuration asks for; `mean_total` is the mean count of a window.
-    pub fn new(config: &Config, mean_total: f64) -> Self {
+    /// What a run asks for.
+    pub fn new(run: &Run<'_>) -> Self {
+        let config = &run.of.config;
         let what = match (&config.counts, &config.splice) {
             (Some(counts), _) => match counts.loss {
                 CountLoss::Poisson => What::Poisson {
@@ -113,7 +128,11 @@ impl Loss {
                     weights: counts.tracks.iter().map(|track| track.weight as f32).collect(),
                 },
                 CountLoss::Profile => {
-                    What::Profile { count_weight: counts.count_weight.unwrap_or(mean_total) }
+                    let count_weight = counts.count_weight.unwrap_or(run.mean_total);
+                    match run.net.counts {
+                        None => What::Profile { count_weight },
+                        Some(_) => What::ProfileAndCount { count_weight },
+                    }
                 }
             },
             (None, splice) => What::Classes {
@@ -124,6 +143,12 @@ impl Loss {
         Self { what, link }
     }
 
+    /// That of networks with a log count.
+    #[cfg(test)]
+    pub fn of_profiles_and_counts(count_weight: f64) -> Self {
+        Self { what: What::ProfileAndCount { count_weight }, link: Link::default() }
+    }
+
     /// Expected counts of logits.
     fn rates(&self, logits: &Tensor) -> Result<Tensor> {
         Ok(match self.link {
@@ -132,22 +157,31 @@ impl Loss {
         })
     }
 
-    /// What the function at the end of the network makes of logits: counts or probabilities.
+    /// What predictions make of answers: expected counts or probabilities, `[example, output,
+    /// position]`.
     ///
     /// # Errors
     /// What libtorch says.
-    pub fn outputs(&self, logits: &Tensor) -> Result<Tensor> {
-        match self.what {
-            What::Poisson { .. } | What::Profile { .. } => self.rates(logits),
-            What::Classes { .. } => Ok(logits.f_softmax(1, Kind::Float)?),
-        }
+    pub fn outputs(&self, answers: &Answers) -> Result<Tensor> {
+        Ok(match self.what {
+            What::Poisson { .. } | What::Profile { .. } => self.rates(&answers.rows)?,
+            What::Classes { .. } => answers.rows.f_softmax(1, Kind::Float)?,
+            // in 64 bits, as the readout of the exported model
+            What::ProfileAndCount { .. } => {
+                let logits = answers.rows.f_to_kind(Kind::Double)?;
+                let shares = logits.f_sub(&logits.f_logsumexp(PROFILE, true)?)?;
+                let log_rates = shares.f_add(&log_count(answers)?.f_to_kind(Kind::Double)?)?;
+                log_rates.f_exp()?.f_to_kind(Kind::Float)?
+            }
+        })
     }
 
-    /// The loss of logits for a batch.
+    /// The loss of answers for a batch.
     ///
     /// # Errors
     /// What libtorch says.
-    pub fn of(&self, logits: &Tensor, batch: &Placed) -> Result<Sum> {
+    pub fn of(&self, answers: &Answers, batch: &Placed) -> Result<Sum> {
+        let logits = &answers.rows;
         match &self.what {
             What::Poisson { bin, log_bins, weights } => {
                 let rates = self.rates(logits)?;
@@ -163,6 +197,9 @@ impl Loss {
                 Ok(sum)
             }
             What::Profile { count_weight } => profile(&self.rates(logits)?, batch, *count_weight),
+            What::ProfileAndCount { count_weight } => {
+                profile_and_count(answers, batch, *count_weight)
+            }
             What::Classes { site_weight } => classes(logits, batch, *site_weight),
         }
     }
@@ -236,6 +273,33 @@ fn profile(rates: &Tensor, batch: &Placed, count_weight: f64) -> Result<Sum> {
     })
 }
 
+/// The log count of each example, `[example, 1, 1]`.
+fn log_count(answers: &Answers) -> Result<Tensor> {
+    let scalars = answers.scalars.as_ref().expect("a network with a log count");
+    Ok(scalars.f_reshape([-1, 1, 1])?)
+}
+
+/// Per window, over its outputs and positions together: `−Σ count · ln share`, where shares are the
+/// softmax of the logits, and `weight · (ln(1 + total) − ln(1 + Σ count))²`, where the total is the
+/// exponential of the log count (networks.md 3). Where positions are masked, shares are of the
+/// others, and so is the total: the log count stands for the whole window.
+fn profile_and_count(answers: &Answers, batch: &Placed, count_weight: f64) -> Result<Sum> {
+    let counts = batch.targets.f_mul(&batch.weights)?;
+    let hidden = batch.weights.f_sub_scalar(1.0)?.f_mul_scalar(HIDDEN)?;
+    let seen = answers.rows.f_add(&hidden)?;
+    let (all, kept) = (answers.rows.f_logsumexp(PROFILE, true)?, seen.f_logsumexp(PROFILE, true)?);
+    let likelihood = counts.f_mul(&seen.f_sub(&kept)?)?.f_sum(Kind::Float)?;
+    let log_total = log_count(answers)?.f_to_kind(Kind::Float)?.f_add(&kept.f_sub(&all)?)?;
+    let true_total = counts.f_sum_dim_intlist(PROFILE, true, Kind::Float)?;
+    // softplus is ln(1 + exp)
+    let errors = log_total.f_softplus()?.f_sub(&true_total.f_log1p()?)?;
+    let errors = errors.f_square()?.f_sum(Kind::Float)?;
+    Ok(Sum {
+        loss: errors.f_mul_scalar(count_weight)?.f_sub(&likelihood)?,
+        count: Tensor::f_from_slice(&[counts.size3()?.0 as f32])?.f_to_device(counts.device())?,
+    })
+}
+
 /// `−Σ weight · ln P(class)` over positions.
 fn classes(logits: &Tensor, batch: &Placed, site_weight: f64) -> Result<Sum> {
     let classes = batch.targets.f_squeeze_dim(1)?.f_to_kind(Kind::Int64)?;
@@ -248,4 +312,35 @@ fn classes(logits: &Tensor, batch: &Placed, site_weight: f64) -> Result<Sum> {
     let each = likely.f_nll_loss_nd(&classes, Some(&factors), Reduction::None, -100)?;
     let weights = batch.weights.f_squeeze_dim(1)?;
     Ok(Sum { loss: each.f_mul(&weights)?.f_sum(Kind::Float)?, count: weights.f_sum(Kind::Float)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_and_a_log_count_are_compared_where_positions_are_not_masked() {
+        let answers = Answers {
+            rows: Tensor::from_slice(&[0.0f32, 3f32.ln(), 0.0]).view([1, 1, 3]),
+            scalars: Some(Tensor::from_slice(&[10f64.ln()]).view([1, 1])),
+        };
+        let batch = Batch {
+            size: 1,
+            length: 3,
+            codes: vec![0; 3],
+            targets: vec![1.0, 3.0, 9.0],
+            weights: vec![1.0, 1.0, 0.0],
+            controls: vec![],
+        };
+        let loss = Loss::of_profiles_and_counts(2.0);
+        let sum = loss.of(&answers, &Placed::new(&batch, Device::Cpu).unwrap()).unwrap();
+        // shares 1/4 and 3/4 of the two, of 10 events 8: ln 4 + 3 ln(4/3) + 2 ln(9/5)²
+        assert!((sum.loss.double_value(&[]) - 2.940_327).abs() < 1e-5, "{:?}", sum.loss);
+        assert_eq!(sum.count.double_value(&[]), 1.0);
+        let rates = loss.outputs(&answers).unwrap();
+        for (position, expected) in [2.0, 6.0, 2.0].into_iter().enumerate() {
+            let rate = rates.double_value(&[0, 0, position as i64]);
+            assert!((rate - expected).abs() < 1e-5, "{rate}, {expected}");
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! The network of a run: its graph, its first weights, and the model that becomes of it.
 
-use super::config::{Config, CountStrand, Counts, Link, Loaded, Start};
+use super::config::{Config, CountLoss, CountStrand, Counts, Link, Loaded, Start, Training};
 use super::random::Random;
 use crate::error::{Error, Result};
 use crate::model::{
-    Member, Model, Provenance, Scheme, Source, Tensor, Track, TrackStrand, UnknownBase, Weights,
-    Window, file,
+    Member, Model, Profile, Provenance, Scalar, Scheme, Source, Tensor, Track, TrackStrand,
+    UnknownBase, Weights, Window, file,
 };
 use crate::network::architecture::{Head, HeadFunction};
+use crate::network::graph::Parameter;
 use crate::network::{Architecture, Graph, Node, NodeId, Op, Reach};
 use std::path::Path;
 
@@ -23,8 +24,15 @@ pub struct Net {
     pub logits: Graph,
     /// With the function behind it: what is exported. Its tensors are the same.
     pub full: Graph,
-    /// How far an output looks.
-    pub reach: Reach,
+    /// Outputs of an example.
+    pub length: usize,
+    /// What an example reads beside its outputs: as far as an output looks, or the rest of the
+    /// window.
+    pub flanks: Reach,
+    /// The window that its architecture has: padding, croppings and means refer to it.
+    pub window: Option<Window>,
+    /// Name of the log count of a window; the outputs are the logits of one profile then.
+    pub counts: Option<String>,
     /// Weights to begin with, of another run.
     given: Option<Weights>,
 }
@@ -33,29 +41,49 @@ impl Net {
     /// The network that a configuration describes.
     ///
     /// # Errors
-    /// An architecture that is not there or cannot be built; with zero padding, which would make
-    /// the outputs depend on the window.
+    /// An architecture that is not there or cannot be built; settings that mean nothing to it;
+    /// names that no model can have.
     pub fn new(of: &Loaded) -> Result<Self> {
         let config = &of.config;
         let mut architecture = architecture(of)?;
+        check(of, &architecture)?;
+        let window = Window::of(&architecture);
+        let said = config.training.window.unwrap_or(Training::WINDOW);
+        let length = window.map_or(said, |window| window.output);
+        config.check_bins(length).map_err(|error| error.at(&of.path))?;
         architecture.head.outputs = config.outputs();
         let controls = config.control.as_ref().map_or(0, |control| control.files.len());
         architecture.head.function = HeadFunction::Linear;
         let logits = architecture.graph_with_controls(controls)?;
-        architecture.head.function = match &config.counts {
-            Some(Counts { link: Link::Softplus, .. }) => HeadFunction::Softplus,
-            Some(Counts { link: Link::Exp, .. }) => HeadFunction::Exp,
-            None => HeadFunction::Softmax,
+        let counts = architecture.head.counts.clone();
+        architecture.head.function = match (&config.counts, &counts) {
+            (_, Some(_)) => HeadFunction::Linear,
+            (Some(Counts { link: Link::Softplus, .. }), None) => HeadFunction::Softplus,
+            (Some(Counts { link: Link::Exp, .. }), None) => HeadFunction::Exp,
+            (None, None) => HeadFunction::Softmax,
         };
         let full = architecture.graph_with_controls(controls)?;
-        let reach = full.reach();
+        let flanks = window.map_or(full.reach(), |window| {
+            let outputs = window.outputs(&full);
+            let right = (window.span().end - outputs.end).unsigned_abs();
+            Reach { left: outputs.start.unsigned_abs(), right }
+        });
         let given = config.network.weights.as_ref().map(|path| given(&of.folder.join(path), &full));
-        Ok(Self { given: given.transpose()?, logits, full, reach })
+        let net = Self { given: given.transpose()?, logits, full, length, flanks, window, counts };
+        // what would be refused after the last step is refused here
+        let zeros = |parameter: Parameter| {
+            let values = vec![0.0; parameter.shape.iter().product()];
+            (parameter.name, Tensor { shape: parameter.shape, values })
+        };
+        let weights = net.full.parameters().into_iter().map(zeros).collect();
+        net.model(config, &weights, String::new()).map_err(|error| error.at(&of.path))?;
+        Ok(net)
     }
 
-    /// First weights: those of the model that the configuration names; else normal, with the variance that keeps that of a rectified signal (He et al.,
-    /// ICCV 2015), smaller by the number of branches in front of a sum; and a last layer that is
-    /// near 0 with biases that give `priors`, the logits of what is seen on average.
+    /// First weights: those of the model that the configuration names; else normal, with the
+    /// variance that keeps that of a rectified signal (He et al., ICCV 2015), smaller by the number of branches in front of a sum; and last layers that are
+    /// near 0 with biases that give `priors`, the logits of what is seen on average, and behind them
+    /// those of the scalars.
     pub fn first_weights(&self, seed: u64, start: Start, priors: &[f64]) -> Weights {
         if let Some(given) = &self.given {
             return given.clone();
@@ -64,16 +92,20 @@ impl Net {
         let sums = graph.nodes().iter().filter(|node| node.op == Op::Add).count();
         let mut weights = Weights::new();
         for (id, node) in graph.nodes().iter().enumerate() {
-            let last = id == graph.output();
-            let scale = match last {
-                true => 0.1,
-                false if ends_in_sum(graph, id) => 1.0 / (sums.max(1) as f64).sqrt(),
-                false => 1.0,
+            let priors = match id {
+                _ if id == graph.output() => Some(&priors[..graph.channels(id)]),
+                _ if Some(id) == graph.scalar_head() => Some(&priors[graph.output_channels()..]),
+                _ => None,
+            };
+            let scale = match priors {
+                Some(_) => 0.1,
+                None if ends_in_sum(graph, id) => 1.0 / (sums.max(1) as f64).sqrt(),
+                None => 1.0,
             };
             for (index, parameter) in graph.node_parameters(id).into_iter().enumerate() {
                 let count: usize = parameter.shape.iter().product();
                 let suffix = parameter.name.rsplit('.').next().unwrap_or_default();
-                let values = match (suffix, &node.op) {
+                let values = match (suffix, priors) {
                     ("weight", _) => {
                         let fan_in: usize = parameter.shape[1..].iter().product();
                         let taps = match (&node.op, start) {
@@ -86,7 +118,7 @@ impl Net {
                         let drawn = (0..count / taps).map(|_| (spread * random.normal()) as f32);
                         drawn.flat_map(|value| std::iter::repeat_n(value, taps)).collect()
                     }
-                    ("bias", _) if last => priors.iter().map(|&prior| prior as f32).collect(),
+                    ("bias", Some(priors)) => priors.iter().map(|&prior| prior as f32).collect(),
                     ("scale" | "var", _) => vec![1.0; count],
                     _ => vec![0.0; count],
                 };
@@ -122,10 +154,14 @@ impl Net {
                 let turned = super::data::turned(&strands);
                 let track = |(channel, track): (usize, &super::config::CountTrack)| Track {
                     name: track.name.clone(),
-                    unit: counts.unit.clone(),
-                    description: match config.description.is_empty() {
-                        true => format!("Expected number at this base: {}", track.name),
-                        false => config.description.clone(),
+                    unit: match self.counts {
+                        Some(_) => "logit".into(),
+                        None => counts.unit.clone(),
+                    },
+                    description: match (&self.counts, config.description.is_empty()) {
+                        (Some(_), true) => format!("Profile of {}", track.name),
+                        (None, true) => format!("Expected number at this base: {}", track.name),
+                        (_, false) => config.description.clone(),
                     },
                     strand: match track.strand {
                         CountStrand::Plus => TrackStrand::Read,
@@ -155,13 +191,28 @@ impl Net {
             }
         };
         let splice = || Scheme::SpliceDelta { acceptor: "acceptor".into(), donor: "donor".into() };
-        let window = self.full.needs_window().then(|| {
-            let flanks = self.reach.left + self.reach.right;
-            let [left, flanks] =
-                [self.reach.left, flanks].map(|n| usize::try_from(n).expect("a reach in memory"));
-            let output = config.training.window;
-            Window { input: output + flanks, output, anchor: left + output / 2 }
-        });
+        // controls alone need a window too, of as much as the outputs see
+        let of_controls = || {
+            let [left, right] = [self.flanks.left, self.flanks.right]
+                .map(|bases| usize::try_from(bases).expect("a reach in memory"));
+            let output = self.length;
+            Window { input: left + output + right, output, anchor: left + output / 2 }
+        };
+        let window = self.window.or_else(|| self.full.needs_window().then(of_controls));
+        let scalars: Vec<Scalar> = self
+            .counts
+            .iter()
+            .map(|name| Scalar {
+                name: name.clone(),
+                unit: "ln(count)".into(),
+                description: "Logarithm of the expected count in the window".into(),
+                sources: sources_of(0, 0),
+            })
+            .collect();
+        // one distribution over all outputs and positions, as the loss has it
+        let profile =
+            |scalar: &Scalar| Profile { tracks: config.outputs(), log_count: scalar.name.clone() };
+        let profiles = scalars.iter().map(profile).collect();
         let model = Model {
             name: config.name.clone(),
             networks,
@@ -169,8 +220,8 @@ impl Net {
             window,
             tracks,
             scheme: config.splice.as_ref().map(|_| splice()),
-            scalars: vec![],
-            profiles: vec![],
+            scalars,
+            profiles,
             unknown_base: UnknownBase::Zero,
             provenance: Provenance {
                 family: env!("CARGO_PKG_NAME").into(),
@@ -225,14 +276,6 @@ fn architecture(of: &Loaded) -> Result<Architecture> {
             })??
         }
     };
-    if found.window.is_some() || found.head.counts.is_some() {
-        return Err(Error::new(
-            "the architecture has a window, and training makes networks for \
-             stretches of any length",
-        )
-        .at(path.as_deref().unwrap_or(&of.path))
-        .remedy("leave out `window`, `padding` and `head.counts`"));
-    }
     if !network.stack.is_empty() {
         found.stack = network.stack.clone();
         found.head = Head {
@@ -248,8 +291,56 @@ fn architecture(of: &Loaded) -> Result<Architecture> {
     found.stem = network.stem.clone().unwrap_or(found.stem);
     if let Some(head) = &network.head {
         (found.head.kernel, found.head.hidden) = (head.kernel, head.hidden);
+        found.head.counts = head.counts.clone().or(found.head.counts);
     }
+    found.window = network.window.or(found.window);
+    found.padding = network.padding.unwrap_or(found.padding);
     Ok(found)
+}
+
+/// Refuses what means nothing to a network with a window or with a log count.
+fn check(of: &Loaded, architecture: &Architecture) -> Result<()> {
+    let config = &of.config;
+    let (windowed, counted) = (architecture.window.is_some(), architecture.head.counts.is_some());
+    let loss = config.counts.as_ref().map(|counts| counts.loss);
+    let all_judged =
+        config.counts.as_ref().is_none_or(|counts| counts.judged() == counts.tracks.len());
+    let faults = [
+        (counted && loss.is_none(), "splice sites have no log count", "leave out `head.counts`"),
+        (
+            counted && loss == Some(CountLoss::Poisson),
+            "beside a log count the outputs are the logits of a profile",
+            "set `counts.loss = \"profile\"`, or leave out `head.counts`",
+        ),
+        (
+            counted && !all_judged,
+            "an auxiliary track would share the profile and the total of the others",
+            "leave it out, or leave out `head.counts`",
+        ),
+        (
+            windowed && config.training.hold > 1,
+            "`training.hold` is for networks without a window",
+            "leave it out",
+        ),
+        (
+            windowed && config.network.both_strands,
+            "a network with a window cannot average both strands in its file",
+            "leave out `both_strands` and predict with --rc-average logits",
+        ),
+    ];
+    if let Some((_, what, remedy)) = faults.into_iter().find(|(found, ..)| *found) {
+        return Err(Error::new(what).at(&of.path).remedy(remedy));
+    }
+    match (architecture.window, config.training.window) {
+        (Some(window), Some(said)) if said != window.output => {
+            Err(Error::new("`training.window` is not what the window of the network gives")
+                .at(&of.path)
+                .found(said)
+                .expected(window.output)
+                .remedy("leave it out: an example is a window"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a convolution goes into a sum, by itself or through an elementwise function.
@@ -311,6 +402,8 @@ mod tests {
     use crate::engine::{Device, Engine, Job};
     use crate::genome::sequence::reverse_complement;
     use crate::model::testing::Noise;
+    use crate::train::evaluate::readout;
+    use crate::train::loss::Loss;
     use std::path::PathBuf;
     use tch::{Kind, Tensor as Torch};
 
@@ -351,13 +444,13 @@ mod tests {
         for (target, tracks) in [(TRACKS, vec![0, 1, 2]), (SPLICE, vec![1, 2])] {
             let (config, net, weights) = net(target, false);
             let length = 300;
-            let [left, right] = [net.reach.left, net.reach.right].map(|n| n as usize);
+            let [left, right] = [net.flanks.left, net.flanks.right].map(|n| n as usize);
             let letters = letters(left + length + right);
             let trained = Trainable::new(&net.logits, &weights, Device::Cpu, 1).unwrap();
             let codes: Vec<u8> = letters.iter().map(|&letter| code(letter)).collect();
             let codes = Torch::from_data_size(&codes, &[1, letters.len() as i64], Kind::Uint8);
             let snapshot = trained.snapshot(&trained.weights().unwrap()).unwrap();
-            let logits = snapshot.forward(&codes, None, length).unwrap();
+            let logits = snapshot.forward(&codes, None, length).unwrap().rows;
             let outputs = match config.counts {
                 Some(_) => logits.softplus(),
                 None => logits.softmax(1, Kind::Float),
@@ -376,6 +469,58 @@ mod tests {
     }
 
     #[test]
+    fn a_windowed_model_predicts_in_the_cpu_engine_profile_times_count_as_training_does() {
+        let text = "name = 'x'\ndata = { reference = 'x.fa' }\nsplits = { train = ['a'] }\n\
+             control = { files = ['c.bw'] }\n[counts]\nloss = 'profile'\n\
+             tracks = [{ name = 'p', file = 'p.bw', strand = '+' }, \
+             { name = 'm', file = 'm.bw', strand = '-' }]\n\
+             [network]\nchannels = 6\nactivation = 'relu'\npadding = 'zero'\n\
+             window = { in = 61, out = 30 }\nstem = { kernel = 5, activate = true }\n\
+             head = { kernel = 5, counts = 'log_counts' }\n[[network.stack]]\n\
+             block = 'residual'\nkernel = 3\ndilations = [1, 2, 4, 8]\n";
+        let config = Config::from_toml(text).unwrap();
+        let of = Loaded {
+            config: config.clone(),
+            path: "x.toml".into(),
+            folder: PathBuf::new(),
+            root: PathBuf::new(),
+        };
+        let net = Net::new(&of).unwrap();
+        assert_eq!((net.length, net.flanks), (30, Reach { left: 15, right: 16 }));
+        assert!(net.logits.reach().left > net.flanks.left, "the outputs see the ends");
+        let mut weights = net.first_weights(3, Start::Random, &[-1.0, 0.0, 2.5]);
+        for tensor in weights.values_mut() {
+            tensor.values.iter_mut().for_each(|value| *value *= 1.5);
+        }
+        let letters = letters(61);
+        let control: Vec<f32> = (0..61).map(|base| (base % 7) as f32).collect();
+        let trained = Trainable::new(&net.logits, &weights, Device::Cpu, 1).unwrap();
+        let trained = trained.in_window(net.window);
+        let codes: Vec<u8> = letters.iter().map(|&letter| code(letter)).collect();
+        let codes = Torch::from_data_size(&codes, &[1, 61], Kind::Uint8);
+        let controls = Torch::from_slice(&control).view([1, 1, 1, 61]);
+        let snapshot = trained.snapshot(&weights).unwrap();
+        let answers = snapshot.forward(&codes, Some(&controls), 30).unwrap();
+        let loss = Loss::of_profiles_and_counts(1.0);
+        let expected = numbers(&loss.outputs(&answers).unwrap()).unwrap();
+        let model = net.model(&config, &weights, String::new()).unwrap();
+        let readout = readout(&model, &model.tracks).unwrap();
+        let engine = CpuEngine::new(&model, readout.wanted().clone(), Isa::best()).unwrap();
+        let job = Job { controls: vec![control], ..Job::new(0, 30, letters) };
+        let got = readout.combine(&engine.run(&[job], &|_| Ok(())).unwrap()[0], None);
+        for (a, b) in got.tracks.concat().iter().zip(&expected) {
+            assert!((a - b).abs() < 1e-5 * b.abs(), "{a} against {b}");
+        }
+        let total: f64 = expected.iter().map(|&rate| f64::from(rate)).sum();
+        assert!((total / got.scalars[0].exp() - 1.0).abs() < 1e-5, "the log count is of the sum");
+        // with gradients, in windows of a batch
+        let learning = trained.forward(&codes, Some(&controls), 30, 1).unwrap();
+        for (a, b) in numbers(&loss.outputs(&learning).unwrap()).unwrap().iter().zip(&expected) {
+            assert!((a - b).abs() < 1e-5 * b.abs(), "{a} against {b}");
+        }
+    }
+
+    #[test]
     fn a_model_of_both_strands_is_the_mean_of_its_network_on_both() {
         let (config, one, weights) = net(TRACKS, false);
         let (both_config, both, _) = net(TRACKS, true);
@@ -389,7 +534,7 @@ mod tests {
             let job = Job::new(0, length, inner);
             engine.run(&[job], &|_| Ok(())).unwrap().remove(0).tracks
         };
-        assert_ne!(one.reach.left, one.reach.right, "an even kernel looks farther to one side");
+        assert_ne!(one.flanks.left, one.flanks.right, "an even kernel looks farther to one side");
         let length = 200;
         let forward = letters(length + 60);
         let mut reverse = forward.clone();

@@ -6,7 +6,7 @@ use super::data::{Dataset, Targets};
 use super::network::Net;
 use super::sampler::{Example, Sampler};
 use super::splits::{Leaked, Split};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::genome::{Interval, Strand};
 use std::path::PathBuf;
 
@@ -23,7 +23,8 @@ pub struct Run<'a> {
     pub sampler: Sampler,
     /// Training bases from which held-out bases can be seen.
     pub leaked: Leaked,
-    /// Logits that give what is seen on average, one per output.
+    /// Logits that give what is seen on average, one per output, and behind them the log count of a
+    /// network that has one.
     pub priors: Vec<f64>,
     /// Mean count of a window.
     pub mean_total: f64,
@@ -38,7 +39,17 @@ impl<'a> Run<'a> {
         let config = &of.config;
         let net = Net::new(of)?;
         let data = Dataset::read(of)?;
-        let (ranges, leaked) = data.splits.apart(net.reach, config.splits.leakage)?;
+        let negative = data.controls.iter().position(|track| track.least() < 0.0);
+        if let (Some(name), Some(number), Some(control)) = (&net.counts, negative, &config.control)
+        {
+            return Err(Error::new(format!(
+                "`{name}` reads the logarithm of the total of a control"
+            ))
+            .at(&of.file(&control.files[number]))
+            .found(data.controls[number].least())
+            .expected("values of 0 or more"));
+        }
+        let (ranges, leaked) = data.splits.apart(net.flanks, config.splits.leakage)?;
         let training = &config.training;
         let flip =
             training.reverse_complement && config.splice.is_none() || config.splice.is_some();
@@ -46,7 +57,7 @@ impl<'a> Run<'a> {
             &data,
             &ranges,
             &config.sampling,
-            training.window,
+            net.length,
             config.seed,
             flip,
             |path| of.file(path),
@@ -59,11 +70,15 @@ impl<'a> Run<'a> {
                 let means = tracks.iter().zip(caps);
                 let means: Vec<f64> =
                     means.map(|(track, cap)| track.total(train, cap) / bases).collect();
-                let exp = config.counts.as_ref().is_some_and(|counts| counts.link == Link::Exp);
-                // the inverse of the link
-                let prior = |mean: &f64| if exp { *mean } else { mean.exp_m1() }.max(1e-12).ln();
-                let priors = means.iter().map(prior).collect();
-                (priors, means.iter().sum::<f64>() * training.window as f64)
+                let total = means.iter().sum::<f64>() * net.length as f64;
+                let link = config.counts.as_ref().map_or(Link::default(), |counts| counts.link);
+                // the inverse of what makes expected counts of the last sums
+                let prior = |mean: &f64| match (&net.counts, link) {
+                    (None, Link::Softplus) => mean.exp_m1().max(1e-12).ln(),
+                    _ => mean.max(1e-12).ln(),
+                };
+                let log_count = net.counts.iter().map(|_| total.max(1e-12).ln());
+                (means.iter().map(prior).chain(log_count).collect(), total)
             }
             Targets::Splice(labels) => {
                 let share = |places: u64| (places.max(1) as f64 / (2.0 * bases)).ln();
@@ -83,7 +98,7 @@ impl<'a> Run<'a> {
 
     /// Makes batches of its data.
     pub fn maker(&self) -> Maker<'_> {
-        Maker::new(&self.data, self.net.reach, &self.of.config)
+        Maker::new(&self.data, self.net.flanks, &self.of.config)
     }
 
     /// The ranges that a validation reads: all of them, or as many windows as are allowed, spread
@@ -102,23 +117,32 @@ impl<'a> Run<'a> {
         (0..wanted).map(pick).collect()
     }
 
-    /// Bases that a validation computes at once: as many as a training step.
+    /// Bases of an example of a validation: as many as a training step computes, or a window.
     pub fn tile(&self) -> usize {
-        let training = &self.of.config.training;
-        let whole = self.of.config.counts.as_ref().is_some_and(|c| c.loss == CountLoss::Profile);
-        if whole { training.window } else { training.window.saturating_mul(training.batch) }
+        let profile = self.of.config.counts.as_ref().is_some_and(|c| c.loss == CountLoss::Profile);
+        match profile || self.net.window.is_some() {
+            true => self.net.length,
+            false => self.net.length.saturating_mul(self.of.config.training.batch),
+        }
     }
 
-    /// The examples that cover some ranges once per strand that is read, in order.
-    pub fn cover(&self, ranges: &[Interval]) -> Vec<Example> {
+    /// The examples that cover a range once per strand that is read, in order, in groups that are
+    /// computed together. A network with a window has whole windows: the last one goes beyond the
+    /// range.
+    pub fn cover(&self, range: Interval) -> Vec<Vec<Example>> {
         let strands = self.strands();
         let tile = self.tile() as u64;
-        let of = |range: &Interval| tiles(*range, tile);
-        ranges
-            .iter()
-            .flat_map(of)
+        let whole = self.net.window.is_some();
+        let piece = |piece: Interval| match whole {
+            true => Interval { end: piece.start + tile, ..piece },
+            false => piece,
+        };
+        let all: Vec<Example> = tiles(range, tile)
+            .map(piece)
             .flat_map(|range| strands.iter().map(move |&strand| Example { range, strand }))
-            .collect()
+            .collect();
+        let together = if whole { self.of.config.training.batch } else { 1 };
+        all.chunks(together).map(<[Example]>::to_vec).collect()
     }
 
     /// The strands that a prediction reads: that of the reference, for splice sites both.

@@ -100,6 +100,12 @@ impl Track {
         values
     }
 
+    /// The least value; 0 where there is none below.
+    pub fn least(&self) -> f32 {
+        let values = self.stretches.values().flatten().map(|stretch| stretch.value);
+        values.fold(0.0, f32::min)
+    }
+
     /// Sum of the values of some ranges, each at most `cap`.
     pub fn total(&self, ranges: &[Interval], cap: f32) -> f64 {
         let of = |range: &Interval| -> f64 {

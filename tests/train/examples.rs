@@ -2,8 +2,10 @@
 
 use super::data::{CONFIG, Data, LENGTH};
 use atrous::genome::Strand;
-use atrous::train::config::Loaded;
+use atrous::model::file;
+use atrous::train::config::{Config, Loaded};
 use atrous::train::data::Targets;
+use atrous::train::evaluate;
 use atrous::train::run::Run;
 use atrous::train::sampler::Example;
 
@@ -131,4 +133,23 @@ fn splice_sites_are_classes_of_their_strand() {
         let inside = labels.within(contig, Strand::Plus, example.range.start, example.range.end);
         assert!(!inside.is_empty() && example.range.end <= LENGTH as u64);
     }
+}
+
+#[test]
+fn the_models_that_come_along_are_small_and_answer_what_their_training_files_ask() {
+    let mut seen = 0;
+    for folder in std::fs::read_dir("models").unwrap() {
+        let folder = folder.unwrap().path();
+        for name in ["train.toml", "quick.toml"] {
+            let Ok(text) = std::fs::read_to_string(folder.join(name)) else { continue };
+            let config = Config::from_toml(&text).unwrap_or_else(|e| panic!("{folder:?}: {e}"));
+            let path = folder.join("model.safetensors");
+            assert!(std::fs::metadata(&path).unwrap().len() < 5_000_000, "{path:?}");
+            let model = file::read(&path).unwrap().model;
+            evaluate::tracks(&model, &config).unwrap();
+            assert!(folder.join("CARD.md").exists());
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 6, "three models with two files each");
 }

@@ -9,3 +9,4 @@ mod refusals;
 mod runs;
 #[cfg(feature = "torch")]
 mod shared;
+mod windows;

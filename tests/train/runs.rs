@@ -12,7 +12,7 @@ fn train(data: &Data, out: &str, more: &[&str]) {
 }
 
 /// A number of a table of an evaluation.
-fn number(table: &str, place: &str, metric: &str) -> f64 {
+pub fn number(table: &str, place: &str, metric: &str) -> f64 {
     let row = |line: &&str| line.contains(&format!("\tall\t{place}\t{metric}\t"));
     let line = table.lines().find(row).unwrap_or_else(|| panic!("{place} {metric}: {table}"));
     line.rsplit('\t').next().unwrap().parse().unwrap()

@@ -151,7 +151,9 @@ fn the_documented_run_on_real_counts_beats_a_ridge_regression_on_5_mers() {
     let model = file::read(&folder.path().join("out/model.safetensors")).unwrap().model;
     let engine = CpuEngine::new(&model, &model.tracks, Isa::best()).unwrap();
     let ranges = data.splits.of(Split::Valid);
-    let predicted = evaluate::predict(&engine, &model, &data, ranges, &Progress::silent()).unwrap();
+    let readout = evaluate::readout(&model, &model.tracks).unwrap();
+    let progress = Progress::silent();
+    let predicted = evaluate::predict(&engine, &readout, &model, &data, ranges, &progress).unwrap();
     let bins = |one: &evaluate::Predicted| -> Vec<f64> {
         let sum = |bin: &[f32]| bin.iter().map(|&x| f64::from(x)).sum::<f64>().ln_1p();
         one.tracks[0].chunks_exact(BIN).map(sum).collect()

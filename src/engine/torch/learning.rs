@@ -3,7 +3,8 @@
 //! A convolution of long dilation changes little from base to base, and in long-range networks such
 //! convolutions are nearly all of the work. With a hold of `h` positions, those whose taps lie whole
 //! multiples of `h` apart are computed at every `h`-th position only, and their values are held over
-//! the `h` positions around it where a sum adds them to a value of every position. The network
+//! the `h` positions around it where a sum adds them to a value of every position. So are those of
+//! `h` taps or more side by side, which see every position between two places. The network
 //! itself is not changed by this: it is a cheap estimate for the first part of a training run, as
 //! the pooling of other networks is, and a run ends without it.
 
@@ -12,7 +13,7 @@ use super::program::{Builder, Outputs, POSITIONS, Ranges, Step, over};
 use super::trainable::Variables;
 use crate::error::{Error, Result};
 use crate::model::Weights;
-use crate::network::{Graph, NodeId, Op, Padding, Span};
+use crate::network::{Activation, Graph, NodeId, Op, Span};
 use std::cell::OnceCell;
 use tch::{Device, Kind, Tensor};
 
@@ -49,20 +50,21 @@ struct Value {
 }
 
 impl Holds {
-    /// For a network; with a hold of 1, or where a window has ends, every node is computed at
-    /// every position.
+    /// For a network; with a hold of 1, or where the ends of a window mean something, every node is
+    /// computed at every position.
     pub fn new(graph: &Graph, hold: usize) -> Self {
         let whole = |n: usize| n.is_multiple_of(hold.max(1));
         let mut paces: Vec<Pace> = Vec::with_capacity(graph.nodes().len());
-        let ends = |op: &Op| op.pools() || matches!(op, Op::Crop { .. });
+        let ends = |op: &Op| op.needs_window() && !matches!(op, Op::Control { .. });
         let none = hold < 2 || graph.nodes().iter().any(|node| ends(&node.op));
         for node in graph.nodes() {
             let inputs = || node.inputs.iter().map(|&input| paces[input]);
             paces.push(match node.op {
                 _ if none || node.inputs.is_empty() => Pace::Each,
-                Op::Conv { kernel: 2.., dilation, left, padding, .. } => {
-                    let held = whole(dilation) && whole(left) && padding == Padding::None;
-                    if held { Pace::Held } else { Pace::Each }
+                Op::Conv { kernel: kernel @ 2.., dilation, left, .. } => {
+                    // of the sequence itself every base counts
+                    let pools = dilation == 1 && kernel >= hold && node.inputs != [0];
+                    if pools || whole(dilation) && whole(left) { Pace::Held } else { Pace::Each }
                 }
                 _ if inputs().all(|pace| pace == Pace::Held) => Pace::Held,
                 Op::Add if inputs().any(|pace| pace != Pace::Each) => Pace::Mixed,
@@ -177,14 +179,20 @@ impl Learning {
                     epsilon,
                 },
                 Op::Affine => Step::Affine { scale: own("scale"), shift: own("shift") },
+                // in 32 bits, as scalars are while a network learns
+                Op::Activation { function: Activation::LeakyRelu { slope } } => {
+                    let slope = Tensor::f_from_slice(&[slope])?.f_to_device(device)?;
+                    Step::LeakyRelu { slope: Frozen(slope) }
+                }
                 _ => builder.step(node, None)?,
             })
         });
         Ok(Self { steps: steps.collect::<Result<_>>()? })
     }
 
-    /// Evaluates the network at `ranges`. Letters and controls cover the positions `covered`;
-    /// beyond them zeros are read.
+    /// Evaluates the network at `ranges`, which may be those of a window. Letters and controls cover
+    /// the positions `covered`; beyond them, and beyond the domain that a node has in a window, zeros
+    /// are read.
     ///
     /// # Errors
     /// What libtorch says; no memory on the device.
@@ -242,10 +250,21 @@ impl Learning {
                     value.at_each(ranges.read(graph, node, *input), holds.hold)
                 };
                 let operands = inputs.iter().map(operand).collect::<Result<_>>()?;
-                Ok(Value::each(step.apply(operands, false)?, span))
+                let tensor = step.apply(operands, false)?;
+                // pools add up in 64 bits, the weights behind them have 32
+                let scalar = graph.is_scalar(node);
+                let tensor = if scalar { tensor.f_to_kind(Kind::Float)? } else { tensor };
+                Ok(Value::each(tensor, span))
             }
             (Pace::Held, Step::Conv { weight, bias, dilation }, op) => {
                 let reach = op.reach();
+                if *dilation == 1 && reach.receptive_field() > 1 {
+                    let read = holds.positions(places).widen(reach.left, reach.right);
+                    let x = inputs[0].1.at_each(read, holds.hold)?;
+                    let y =
+                        x.f_conv2d(weight, Some(&**bias), [1, holds.hold], [0, 0], [1, 1], 1)?;
+                    return Ok(Value::held(y, places));
+                }
                 let steps = |bases: u64| bases / holds.hold.unsigned_abs();
                 let read = places.widen(steps(reach.left), steps(reach.right));
                 let x = inputs[0].1.at_places(read, holds)?;
@@ -297,7 +316,7 @@ mod tests {
     use super::*;
     use crate::engine::Device as Place;
     use crate::model::testing::Noise;
-    use crate::network::{Activation, GraphBuilder};
+    use crate::network::GraphBuilder;
 
     const HOLD: usize = 4;
     /// Not a multiple of the hold.
@@ -356,6 +375,8 @@ mod tests {
         let relu = Op::Activation { function: Activation::Relu };
         let mut x = g.add("stem", Op::centred(5, 3, 1), &[0]).unwrap();
         x = g.add("c1", Op::centred(5, 3, 1), &[x]).unwrap();
+        let y = g.add("pool", Op::centred(5, 6, 1), &[x]).unwrap();
+        x = g.add("pooled", Op::Add, &[x, y]).unwrap();
         for (number, dilation) in [4, 8, 12].into_iter().enumerate() {
             let y = g.add(format!("far{number}"), Op::centred(5, 3, dilation), &[x]).unwrap();
             let y = g.add(format!("act{number}"), relu.clone(), &[y]).unwrap();
@@ -379,7 +400,7 @@ mod tests {
         let codes: Vec<u8> = (0..2 * width).map(|_| (noise.value() * 50.0) as u8 % 4).collect();
         let codes = Tensor::from_data_size(&codes, &[2, width as i64], Kind::Uint8);
         let run = |hold: usize| {
-            let rows = network.forward(&codes, None, LENGTH, hold).unwrap();
+            let rows = network.forward(&codes, None, LENGTH, hold).unwrap().rows;
             // all but the last place, from which the sequence beyond the examples can be seen
             let rows = rows.slice(2, 0, 17, HOLD as i64);
             let (_, learned): (Vec<&String>, Vec<&Tensor>) = network.learned().unzip();
@@ -397,8 +418,9 @@ mod tests {
                 assert!((a - b).abs() < 1e-5 * scale, "{a} and {b} of {scale}");
             }
         }
-        let all =
-            |hold: usize| numbers(&network.forward(&codes, None, LENGTH, hold).unwrap()).unwrap();
+        let all = |hold: usize| {
+            numbers(&network.forward(&codes, None, LENGTH, hold).unwrap().rows).unwrap()
+        };
         assert_ne!(all(1), all(HOLD), "between the places it is an estimate");
     }
 }

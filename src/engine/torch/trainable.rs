@@ -2,12 +2,12 @@
 
 use super::learning::{Holds, Learning};
 use super::place::Place;
-use super::program::{Program, Ranges, Value};
+use super::program::{Outputs, Program, Ranges, Value};
 use super::{Frozen, shim};
 use crate::engine::Device;
 use crate::engine::encode::rows;
 use crate::error::{Error, Result};
-use crate::model::{self, UnknownBase, Weights};
+use crate::model::{self, UnknownBase, Weights, Window};
 use crate::network::graph::INPUT_CHANNELS;
 use crate::network::{Graph, Op, Span};
 use std::collections::BTreeMap;
@@ -25,6 +25,16 @@ pub struct Trainable {
     device: tch::Device,
     name: String,
     letters: Frozen,
+    window: Option<Window>,
+}
+
+/// What a network answers for a batch.
+#[derive(Debug)]
+pub struct Answers {
+    /// `[example, channel, position]`
+    pub rows: Tensor,
+    /// `[example, channel]` of the scalar head, where there is one.
+    pub scalars: Option<Tensor>,
 }
 
 /// The same network with its weights as they are now, for predictions.
@@ -76,7 +86,15 @@ impl Trainable {
         let shape = [letters.len() as i64, INPUT_CHANNELS as i64];
         let letters = Tensor::f_from_slice(&letters.concat())?.f_view(shape)?;
         let letters = Frozen(letters.f_to_device(device)?);
-        Ok(Self { graph: graph.clone(), variables, learning, device, name, letters })
+        let (graph, window) = (graph.clone(), None);
+        Ok(Self { graph, variables, learning, device, name, letters, window })
+    }
+
+    /// The same, run in windows of given ends, where there is one: an example is the letters of a
+    /// window then, and what the network pads, crops and pools refers to it.
+    pub fn in_window(mut self, window: Option<Window>) -> Self {
+        self.window = window;
+        self
     }
 
     /// The device: `cpu`, `cuda:0 NVIDIA H200`.
@@ -99,33 +117,37 @@ impl Trainable {
         self.variables.iter().filter(|(_, tensor)| tensor.requires_grad())
     }
 
-    /// The outputs `[example, channel, position]` at the `length` positions in the middle of the
-    /// letters, with what gradients need. Convolutions of long dilation are held over `hold`
-    /// positions ([`Holds`]); 1 for none.
+    /// The outputs at the `length` positions in the middle of the letters, or those of the window,
+    /// with what gradients need. Convolutions of long dilation are held over `hold` positions
+    /// ([`Holds`]); 1 for none.
     ///
     /// # Errors
-    /// What libtorch says; no memory on the device.
+    /// Letters of another length; what libtorch says; no memory on the device.
     pub fn forward(
         &self,
         codes: &Tensor,
         controls: Option<&Tensor>,
         length: usize,
         hold: usize,
-    ) -> Result<Tensor> {
+    ) -> Result<Answers> {
         let (letters, covered) = self.letters(codes, length)?;
         let holds = Holds::new(&self.graph, hold);
-        let ranges = holds.ranges(&self.graph, Span::new(0, length as i64));
-        let outputs =
-            self.learning.run(&self.graph, &ranges, &holds, letters, controls, covered)?;
-        Ok(outputs.rows.f_squeeze_dim(2)?)
+        let ranges = match self.window {
+            Some(window) => Ranges::of_window(&self.graph, window.span()),
+            None => holds.ranges(&self.graph, Span::new(0, length as i64)),
+        };
+        Answers::of(self.learning.run(&self.graph, &ranges, &holds, letters, controls, covered)?)
     }
 
     /// The letters as the network reads them, `[example, letter, 1, position]`, and the positions
-    /// that they cover, where the outputs begin at 0.
+    /// that they cover, where the outputs, or the window, begin at 0.
     fn letters(&self, codes: &Tensor, length: usize) -> Result<(Tensor, Span)> {
         let reach = self.graph.reach();
         let (examples, width) = codes.size2()?;
-        let covered = Span::new(0, length as i64).widen(reach.left, reach.right);
+        let covered = match self.window {
+            Some(window) => window.span(),
+            None => Span::new(0, length as i64).widen(reach.left, reach.right),
+        };
         if covered.len() as i64 != width {
             return Err(Error::new("an example is not as long as the network needs")
                 .found(width)
@@ -171,16 +193,26 @@ impl Snapshot<'_> {
         codes: &Tensor,
         controls: Option<&Tensor>,
         length: usize,
-    ) -> Result<Tensor> {
+    ) -> Result<Answers> {
         tch::no_grad(|| {
             let graph = &self.of.graph;
             let (letters, covered) = self.of.letters(codes, length)?;
-            let ranges = Ranges::of_outputs(graph, Span::new(0, length as i64));
+            let ranges = match self.of.window {
+                Some(window) => Ranges::of_window(graph, window.span()),
+                None => Ranges::of_outputs(graph, Span::new(0, length as i64)),
+            };
             let controls = controls.map(|tensor| Value::input(tensor, covered));
             let letters = Value::input(&letters, covered);
-            let outputs = self.program.run(graph, &ranges, letters, controls)?;
-            Ok(outputs.rows.f_squeeze_dim(2)?)
+            Answers::of(self.program.run(graph, &ranges, letters, controls)?)
         })
+    }
+}
+
+impl Answers {
+    fn of(outputs: Outputs) -> Result<Self> {
+        let rows = outputs.rows.f_squeeze_dim(2)?;
+        let scalars = outputs.scalars.map(|head| head.f_flatten(1, -1)).transpose()?;
+        Ok(Self { rows, scalars })
     }
 }
 
@@ -208,6 +240,7 @@ fn shape_of(op: &Op, shape: &[usize]) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::oracle::MemberValues;
     use crate::engine::{Job, Oracle};
     use crate::model::testing::Noise;
     use crate::model::{Member, Model, Provenance};
@@ -255,8 +288,47 @@ mod tests {
         g.finish().unwrap()
     }
 
-    /// Rows of the last node of a graph for one example, in f64.
-    fn oracle(graph: &Graph, weights: &Weights, letters: &[u8], controls: &[Vec<f32>]) -> Vec<f64> {
+    /// A network of every operation that means something in a window only: its convolutions read
+    /// zeros beyond the ends, its scalars come from pools of the trunk and of the controls.
+    fn windowed_graph() -> Graph {
+        let mut g = GraphBuilder::new();
+        g.pad_with(Padding::Zero);
+        let gelu = Op::Activation { function: Activation::Gelu };
+        let mut x = g.add("stem", Op::centred(3, 3, 1), &[0]).unwrap();
+        for dilation in [2, 4] {
+            let y = g.add(format!("c{dilation}"), Op::centred(3, 3, dilation), &[x]).unwrap();
+            let y = g.add(format!("a{dilation}"), gelu.clone(), &[y]).unwrap();
+            x = g.add(format!("s{dilation}"), Op::Add, &[x, y]).unwrap();
+        }
+        // looks to the right only, and so reads zeros at one end
+        let ahead = Op::Conv {
+            channels: 3,
+            kernel: 2,
+            dilation: 3,
+            left: 0,
+            bias: false,
+            padding: Padding::None,
+        };
+        x = g.add("ahead", ahead, &[x]).unwrap();
+        g.pad_with(Padding::None);
+        let control = g.add("control", Op::Control { channels: 2 }, &[]).unwrap();
+        let inner = g.add("inner", Op::Crop { left: 1, right: 2 }, &[x]).unwrap();
+        let mean = g.add("mean", Op::Mean, &[inner]).unwrap();
+        let beside = g.add("beside", Op::Crop { left: 4, right: 3 }, &[control]).unwrap();
+        let total = g.add("total", Op::LogTotal { offset: 2.0 }, &[beside]).unwrap();
+        let all = g.add("all", Op::Concat, &[mean, total]).unwrap();
+        let leaky = Op::Activation { function: Activation::LeakyRelu { slope: 0.1 } };
+        let all = g.add("all.act", leaky, &[all]).unwrap();
+        let one = g.add("one", Op::pointwise(2), &[all]).unwrap();
+        let two = g.add("two", Op::pointwise(2), &[mean]).unwrap();
+        g.add("counts", Op::LogSumExp, &[one, two]).unwrap();
+        let both = g.add("both", Op::Concat, &[inner, control]).unwrap();
+        g.add("head", Op::centred(2, 3, 1), &[both]).unwrap();
+        g.finish().unwrap()
+    }
+
+    /// What a graph gives for one example in a window, in f64.
+    fn oracle(graph: &Graph, window: Window, weights: &Weights, example: &Example) -> MemberValues {
         let source = crate::model::Source { member: 0, channel: 0 };
         let track = crate::model::Track {
             name: "t".into(),
@@ -269,14 +341,11 @@ mod tests {
         let names: Vec<String> = graph.parameters().into_iter().map(|p| p.name).collect();
         let own = weights.iter().filter(|(name, _)| names.contains(name));
         let weights = own.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
-        let reach = graph.reach();
-        let [left, right] = [reach.left, reach.right].map(|n| usize::try_from(n).unwrap());
-        let input = LENGTH + left + right;
         let model = Model {
             name: "tiny".into(),
             networks: vec![graph.clone()],
             members: vec![Member { name: "m".into(), network: 0, weights }],
-            window: Some(crate::model::Window { input, output: LENGTH, anchor: 0 }),
+            window: Some(window),
             tracks: vec![track],
             scheme: None,
             scalars: vec![],
@@ -290,22 +359,28 @@ mod tests {
                 record: String::new(),
             },
         };
-        let mut job = Job::new(0, LENGTH, letters.to_vec());
-        job.controls = controls.to_vec();
-        Oracle::new(&model, &model.tracks).member(0, &job).rows.concat()
+        let mut job = Job::new(0, window.output, example.letters.clone());
+        job.controls.clone_from(&example.controls);
+        Oracle::new(&model, &model.tracks).member(0, &job)
+    }
+
+    /// What a window reads.
+    struct Example {
+        letters: Vec<u8>,
+        controls: Vec<Vec<f32>>,
     }
 
     /// Mean and variance of each channel of what the batch norm reads, over the whole batch.
-    fn batch_norm(graph: &Graph, weights: &mut Weights, batch: &[(Vec<u8>, Vec<Vec<f32>>)]) {
-        let norm = graph.nodes().iter().position(|node| node.name == "norm").unwrap();
+    fn batch_norm(graph: &Graph, window: Window, weights: &mut Weights, batch: &[Example]) {
+        let norm = graph.nodes().iter().position(|node| node.name == "norm");
+        let Some(norm) = norm else { return };
         let before = Graph::from_nodes(graph.nodes()[..norm].to_vec()).unwrap();
-        let rows: Vec<f64> =
-            batch.iter().flat_map(|(l, c)| oracle(&before, weights, l, c)).collect();
+        let rows: Vec<Vec<f64>> =
+            batch.iter().flat_map(|one| oracle(&before, window, weights, one).rows).collect();
         for channel in 0..3 {
-            let own: Vec<f64> = rows.iter().skip(channel).step_by(3).copied().collect();
-            let n = own.len() as f64;
-            let mean = own.iter().sum::<f64>() / n;
-            let var = own.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+            let n = rows.len() as f64;
+            let mean = rows.iter().map(|row| row[channel]).sum::<f64>() / n;
+            let var = rows.iter().map(|row| (row[channel] - mean).powi(2)).sum::<f64>() / n;
             weights.get_mut("norm.mean").unwrap().values[channel] = mean as f32;
             weights.get_mut("norm.var").unwrap().values[channel] = var as f32;
         }
@@ -314,6 +389,24 @@ mod tests {
     #[test]
     fn gradients_of_every_operation_are_the_finite_differences_of_the_oracle() {
         let graph = graph();
+        let reach = graph.reach();
+        let input = LENGTH + usize::try_from(reach.left + reach.right).unwrap();
+        let checked = check(&graph, Window { input, output: LENGTH, anchor: 0 }, false);
+        assert_eq!(checked, graph.parameter_count() - 6, "all but stored means and variances");
+    }
+
+    #[test]
+    fn gradients_of_a_network_in_a_window_are_the_finite_differences_of_the_oracle() {
+        let graph = windowed_graph();
+        let window = Window { input: 14, output: 9, anchor: 7 };
+        assert_eq!(window.outputs(&graph), Span::new(2, 11));
+        assert!(graph.reach().left > 2 && graph.reach().right > 3, "the outputs see its ends");
+        assert_eq!(check(&graph, window, true), graph.parameter_count());
+    }
+
+    /// Holds the gradients of a loss of rows and scalars against finite differences; how many.
+    fn check(graph: &Graph, window: Window, in_window: bool) -> u64 {
+        const SIZE: usize = 3;
         let mut noise = Noise::new(5);
         let mut weights: Weights = graph
             .parameters()
@@ -324,44 +417,65 @@ mod tests {
                 (parameter.name, tensor)
             })
             .collect();
-        weights.get_mut("norm.var").unwrap().values.fill(1.0);
-        let reach = graph.reach();
-        let width = LENGTH + usize::try_from(reach.left + reach.right).unwrap();
-        let batch: Vec<(Vec<u8>, Vec<Vec<f32>>)> = (0..3)
+        if let Some(var) = weights.get_mut("norm.var") {
+            var.values.fill(1.0);
+        }
+        let (width, length) = (window.input, window.output);
+        let batch: Vec<Example> = (0..SIZE)
             .map(|_| {
                 let letter = |_| b"ACGTN"[(noise.value() * 50.0) as usize % 5];
                 let letters: Vec<u8> = (0..width).map(letter).collect();
-                (letters, (0..2).map(|_| (0..width).map(|_| noise.value()).collect()).collect())
+                let mut track = |_| (0..width).map(|_| noise.value()).collect();
+                Example { letters, controls: (0..2).map(&mut track).collect() }
             })
             .collect();
-        let factors: Vec<f32> = (0..3 * 2 * LENGTH).map(|_| noise.value() - 1.0).collect();
+        let (channels, totals) = (graph.output_channels(), graph.scalar_channels());
+        let mut factors =
+            |count: usize| -> Vec<f32> { (0..SIZE * count).map(|_| noise.value() - 1.0).collect() };
+        let (of_rows, of_scalars) = (factors(channels * length), factors(totals));
 
-        let network = Trainable::new(&graph, &weights, Device::Cpu, 1).unwrap();
-        let codes: Vec<u8> =
-            batch.iter().flat_map(|(l, _)| l).map(|&l| crate::engine::encode::code(l)).collect();
-        let codes = Tensor::from_data_size(&codes, &[3, width as i64], Kind::Uint8);
-        let controls: Vec<f32> = batch.iter().flat_map(|(_, c)| c.concat()).collect();
-        let controls = Tensor::from_slice(&controls).view([3, 2, 1, width as i64]);
-        let rows = network.forward(&codes, Some(&controls), LENGTH, 1).unwrap();
-        let loss =
-            (&rows * Tensor::from_slice(&factors).view([3, 2, LENGTH as i64])).sum(Kind::Float);
+        let network = Trainable::new(graph, &weights, Device::Cpu, 1).unwrap();
+        let network = network.in_window(in_window.then_some(window));
+        let letters = batch.iter().flat_map(|example| &example.letters);
+        let codes: Vec<u8> = letters.map(|&letter| crate::engine::encode::code(letter)).collect();
+        let codes = Tensor::from_data_size(&codes, &[SIZE as i64, width as i64], Kind::Uint8);
+        let controls: Vec<f32> = batch.iter().flat_map(|one| one.controls.concat()).collect();
+        let controls = Tensor::from_slice(&controls).view([SIZE as i64, 2, 1, width as i64]);
+        let Answers { rows, scalars } =
+            network.forward(&codes, Some(&controls), length, 1).unwrap();
+        let weighed = |values: &Tensor, factors: &[f32]| {
+            (values * Tensor::from_slice(factors).view_as(values)).sum(Kind::Double)
+        };
+        let mut loss = weighed(&rows, &of_rows);
+        assert_eq!(scalars.is_some(), totals > 0);
+        if let Some(scalars) = scalars {
+            loss += weighed(&scalars, &of_scalars);
+        }
         let (names, learned): (Vec<&String>, Vec<&Tensor>) = network.learned().unzip();
         let gradients = Tensor::f_run_backward(&[&loss], &learned, false, false).unwrap();
 
         // the oracle's rows are [position][channel], the factors [channel][position]
         let defined = |weights: &Weights| -> f64 {
             let mut weights = weights.clone();
-            batch_norm(&graph, &mut weights, &batch);
-            let all = batch.iter().zip(factors.chunks_exact(2 * LENGTH));
-            all.map(|((letters, controls), factors)| {
-                let rows = oracle(&graph, &weights, letters, controls);
-                let factor = |i: usize| f64::from(factors[i % 2 * LENGTH + i / 2]);
-                rows.iter().enumerate().map(|(i, row)| row * factor(i)).sum::<f64>()
-            })
-            .sum()
+            batch_norm(graph, window, &mut weights, &batch);
+            let mut sum = 0.0;
+            for (number, example) in batch.iter().enumerate() {
+                let MemberValues { rows, scalars } = oracle(graph, window, &weights, example);
+                assert_eq!((rows.len(), scalars.len()), (length, totals));
+                let factors = &of_rows[number * channels * length..];
+                for (position, row) in rows.iter().enumerate() {
+                    for (channel, value) in row.iter().enumerate() {
+                        sum += value * f64::from(factors[channel * length + position]);
+                    }
+                }
+                let factors = &of_scalars[number * totals..];
+                sum += scalars.iter().zip(factors).map(|(x, f)| x * f64::from(*f)).sum::<f64>();
+            }
+            sum
         };
         let value = loss.double_value(&[]);
-        assert!((value - defined(&weights)).abs() < 1e-4 * value.abs().max(1.0), "{value}");
+        let expected = defined(&weights);
+        assert!((value - expected).abs() < 1e-4 * value.abs().max(1.0), "{value}, {expected}");
         let mut checked = 0u64;
         for (name, gradient) in names.iter().zip(&gradients) {
             for (index, got) in numbers(gradient).unwrap().into_iter().enumerate() {
@@ -380,6 +494,6 @@ mod tests {
                 checked += 1;
             }
         }
-        assert_eq!(checked, graph.parameter_count() - 6, "all but stored means and variances");
+        checked
     }
 }
