@@ -12,7 +12,7 @@ use atrous::job::Progress;
 use atrous::model::import::{Family, FamilyChoice, ImportOptions, import};
 use atrous::model::{Model, file};
 use atrous::predict::{
-    OutputKind, RcAverage, Readout, Request, WindowAt, Windowed, predict_windows,
+    LongTiles, OutputKind, RcAverage, Readout, Request, WindowAt, Windowed, predict_windows,
 };
 use atrous::track::Style;
 use atrous::track::number::Rounding;
@@ -317,6 +317,57 @@ fn windows_around_regions_are_written_as_the_published_programs_give_them() {
                 assert!((counts[row] - expected_counts[row]).abs() < near, "{name} {count}");
             }
         }
+    }
+}
+
+#[test]
+fn long_tiles_give_logits_and_log_counts_of_published_shapes() {
+    let Some(folder) = shared() else { return };
+    let read = |name: &str| {
+        import(FamilyChoice::Auto, &[folder.join(name)], &ImportOptions::default()).unwrap()
+    };
+    let long = |model: &Model, wanted: Wanted| {
+        LongTiles::new(model, wanted, None, |model, wanted| {
+            Ok(Box::new(CpuEngine::new(model, wanted, Isa::best())?))
+        })
+    };
+    let letters = &windows(&folder)[0].0;
+    for name in [
+        "chrombpnet/chrombpnet_128x8.h5",
+        "bpnet_keras/bpnet_64x8_s2_noctl.h5",
+        "bpnetlite/chrombpnet_acc64x8_bias32x4.torch",
+        "procapnet/procapnet_64x8.model",
+    ] {
+        let model = read(name);
+        let wanted = Wanted { tracks: model.tracks.clone(), scalars: model.scalars.clone() };
+        let run = |engine: &dyn Engine| {
+            let reach = engine.reach();
+            let (left, right) = (reach.left as i64, reach.right as i64);
+            // what lies beyond the window is read by no output and no count
+            let letter = |position: i64| {
+                let index = usize::try_from(position + 557).ok();
+                index.and_then(|index| letters.get(index)).copied().unwrap_or(b'N')
+            };
+            let letters = (-left..1000 + right).map(letter).collect();
+            engine.run(&[Job::new(0, 1000, letters)], &|_| Ok(())).unwrap().remove(0)
+        };
+        let windowed = run(&CpuEngine::new(&model, wanted.clone(), Isa::best()).unwrap());
+        let long = run(&long(&model, wanted).unwrap());
+        for (a, b) in windowed.tracks.iter().flatten().zip(long.tracks.iter().flatten()) {
+            assert!((a - b).abs() < 1e-4, "{name}: {a} {b}");
+        }
+        assert_eq!(windowed.scalars.len(), long.scalars.len());
+        for (a, b) in windowed.scalars.iter().zip(&long.scalars) {
+            assert!((a - b).abs() < 1e-5 * a.abs().max(1.0), "{name}: {a} {b}");
+        }
+    }
+    for (name, says) in [
+        ("bpnetlite/bpnet_16x9_s1_trim557.torch", "see the ends of its window"),
+        ("bpnet_keras/bpnet_64x8_s2_ctl2.h5", "control tracks"),
+    ] {
+        let model = read(name);
+        let error = long(&model, Wanted::from(&model.tracks)).map(drop).unwrap_err();
+        assert!(error.to_string().contains(says), "{name}: {error}");
     }
 }
 

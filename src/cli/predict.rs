@@ -13,6 +13,7 @@ use atrous::job::distinct::refuse_shared;
 use atrous::job::progress::rate;
 use atrous::job::shard::Share;
 use atrous::job::{OutputFile, Summary, signal};
+use atrous::model::Model;
 use atrous::predict::locus::{plotted, svg_name};
 use atrous::predict::{
     Measured, Plot, Report, Request, Strands, Windowed, predict, predict_windows, shares,
@@ -150,7 +151,8 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let summary = summary.as_deref().map(OutputFile::create).transpose()?;
     let wanted = readout.as_ref().map(|readout| readout.wanted().clone());
     let wanted = wanted.unwrap_or_else(|| Wanted::from(&chosen.tracks));
-    let engine = args.engine.build(&chosen.model, wanted)?;
+    let build = |model: &Model, wanted: Wanted| args.engine.build(model, wanted);
+    let engine = args.windows.engine(&chosen.model, wanted, request.tile, build)?;
     let (mut reference, resolver) = args.reference.open()?;
     let regions = args.regions.read(&resolver)?;
     let skipped = skipped_by_reason(&regions);

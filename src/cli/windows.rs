@@ -1,10 +1,11 @@
 //! How models are run that must be run in a window: the flags of `predict` for them.
 
 use super::args::Chosen;
+use atrous::engine::{Engine, Wanted};
 use atrous::genome::Resolver;
 use atrous::job::journal::Settings;
 use atrous::model::{Model, Track};
-use atrous::predict::{OutputKind, RcAverage, Readout, WindowAt, Windowed};
+use atrous::predict::{LongTiles, OutputKind, RcAverage, Readout, WindowAt, Windowed};
 use atrous::track::Signal;
 use atrous::{Error, Result};
 use clap::Args;
@@ -33,9 +34,9 @@ pub struct WindowArgs {
     /// Control experiments that the model reads, one bigWig or bedGraph per strand; `zero` for none.
     #[arg(long, value_name = "FILE,FILE", value_delimiter = ',')]
     control: Vec<PathBuf>,
-    /// Compute logits in long stretches instead of windows: faster, for models whose outputs do not
-    /// see the ends of their window.
-    #[arg(long, conflicts_with_all = ["window_at", "rc_average", "control"])]
+    /// Compute neighbouring windows together, in long stretches: faster, and equal within rounding,
+    /// for models whose outputs and counts do not see the ends of their window.
+    #[arg(long)]
     long_tiles: bool,
 }
 
@@ -53,8 +54,7 @@ impl WindowArgs {
         flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
 
-    /// Adapts what was chosen of a model, by name or not: the tracks without bias, or the model
-    /// without its window.
+    /// Adapts what was chosen of a model, by name or not: the tracks without bias.
     ///
     /// # Errors
     /// A flag that means nothing to this model (usage).
@@ -65,13 +65,6 @@ impl WindowArgs {
                 .remedy("leave it out"));
         }
         chosen.tracks = bias_apart(&chosen.model, chosen.tracks, self.without_bias, named, member)?;
-        if self.long_tiles {
-            if self.output_kind.is_some_and(|kind| kind != OutputKind::Logits) {
-                return Err(Error::usage("--long-tiles computes logits")
-                    .remedy("leave out --output-kind, or leave out --long-tiles"));
-            }
-            chosen.model = chosen.model.without_window()?;
-        }
         Ok(chosen)
     }
 
@@ -86,6 +79,24 @@ impl WindowArgs {
         let (kind, rc) =
             (self.output_kind.unwrap_or_default(), self.rc_average.unwrap_or_default());
         Readout::new(&chosen.model, &chosen.tracks, kind, rc).map(Some)
+    }
+
+    /// The engine that `build` makes, for windows one by one or in long stretches of at most `tile`
+    /// bases.
+    ///
+    /// # Errors
+    /// What `build` returns, and a model that cannot be run in stretches (usage).
+    pub fn engine(
+        &self,
+        model: &Model,
+        wanted: Wanted,
+        tile: Option<u64>,
+        build: impl FnOnce(&Model, Wanted) -> Result<Box<dyn Engine>>,
+    ) -> Result<Box<dyn Engine>> {
+        match self.long_tiles {
+            false => build(model, wanted),
+            true => Ok(Box::new(LongTiles::new(model, wanted, tile, build)?)),
+        }
     }
 
     /// All that a run over windows needs.

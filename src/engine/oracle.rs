@@ -174,30 +174,36 @@ fn evaluate(graph: &Graph, weights: &Weights, spans: &[Span], inputs: Inputs) ->
     MemberValues { rows, scalars }
 }
 
-/// The scalar head of a graph in f64, from the values of its pooling nodes: what is left of a
-/// network for engines that compute positions.
-pub(super) fn scalar_head(
+/// The scalar head of a graph in f64, from the values of some of its scalars: what is left of a
+/// network for whoever computes positions. `known` gives those that are known, among them whatever
+/// the others read.
+pub(crate) fn scalar_head(
     graph: &Graph,
     weights: &Weights,
-    mut pooled: impl FnMut(NodeId) -> Vec<f64>,
+    mut known: impl FnMut(NodeId) -> Option<Vec<f64>>,
 ) -> Vec<f64> {
-    let empty = |channels| Table { span: Span::EMPTY, channels, values: vec![] };
     let mut tables: Vec<Table> = Vec::with_capacity(graph.nodes().len());
     for (id, node) in graph.nodes().iter().enumerate() {
         let channels = graph.channels(id);
-        let inputs = || node.inputs.iter().map(|&input| &tables[input]).collect::<Vec<_>>();
-        let table = match (node.op.pools(), graph.is_scalar(id)) {
-            (_, false) => empty(channels),
-            (true, _) => Table { span: Span::SCALAR, channels, values: pooled(id) },
-            (false, _) => {
-                let over = (Span::SCALAR, Span::SCALAR);
-                let values = compute(node, weights, channels, &inputs(), over);
-                Table { span: Span::SCALAR, channels, values }
+        let inputs: Vec<&Table> = node.inputs.iter().map(|&input| &tables[input]).collect();
+        let there = inputs.iter().all(|table| !table.values.is_empty());
+        let value = match known(id) {
+            None if graph.is_scalar(id) && there && !node.op.pools() => {
+                compute(node, weights, channels, &inputs, (Span::SCALAR, Span::SCALAR))
             }
+            value => value.unwrap_or_default(),
         };
-        tables.push(table);
+        let span = if value.is_empty() { Span::EMPTY } else { Span::SCALAR };
+        tables.push(Table { span, channels, values: value });
     }
     graph.scalar_head().map_or(Vec::new(), |head| tables[head].values.clone())
+}
+
+/// The tensors of the scalar nodes.
+pub(crate) fn scalar_weights(graph: &Graph, weights: &Weights) -> Weights {
+    let scalars = (0..graph.nodes().len()).filter(|&node| graph.is_scalar(node));
+    let names = scalars.flat_map(|node| graph.node_parameters(node));
+    names.map(|parameter| (parameter.name.clone(), weights[&parameter.name].clone())).collect()
 }
 
 /// The values of a node over a span; of a pooling node those over all of `pooled`.

@@ -15,7 +15,7 @@ mod validate;
 
 use crate::error::{Error, Result};
 use crate::network::architecture::WindowSize;
-use crate::network::{Architecture, Graph, Reach, Span};
+use crate::network::{Architecture, Graph, Reach, Span, Stretched};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -260,6 +260,26 @@ impl Model {
                 .expected(format!("at most {} and {}", flanks.left, flanks.right))
                 .remedy("run it in its windows"));
         }
+        self.with_networks(networks)
+    }
+
+    /// The same model for stretches of any length, whose networks also give the columns that the
+    /// scalars are means of; and what these networks are. It has the same tracks, without scalars
+    /// and profiles.
+    ///
+    /// # Errors
+    /// No window, or networks that need theirs ([`Graph::stretched`]; usage).
+    pub fn stretched(&self) -> Result<(Self, Vec<Stretched>)> {
+        let window = self.window.ok_or_else(|| Error::usage("the model has no window"))?;
+        let stretched = |graph: &Graph| graph.stretched(window.span());
+        let networks: Vec<Stretched> =
+            self.networks.iter().map(stretched).collect::<Result<_>>()?;
+        let graphs = networks.iter().map(|network| network.graph.clone()).collect();
+        Ok((self.with_networks(graphs)?, networks))
+    }
+
+    /// The members with other networks, of whose tensors these need a part, and without a window.
+    fn with_networks(&self, networks: Vec<Graph>) -> Result<Self> {
         let mut model = self.clone();
         for member in &mut model.members {
             let needed: BTreeSet<String> =

@@ -22,3 +22,4 @@ pub use facts::Facts;
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Parameter};
 pub use op::{Activation, Op, Padding};
 pub use ranges::{Reach, Span};
+pub use unwindow::{MeanOf, Stretched};

@@ -118,7 +118,14 @@ pub(super) fn domains(nodes: &[Node], input: Span) -> Vec<Span> {
 impl Graph {
     /// How far an output position looks into the sequence: the hull over all paths.
     pub fn reach(&self) -> Reach {
-        let input = self.needed(Span::new(0, 1))[0];
+        self.reach_of(self.output())
+    }
+
+    /// How far a position of a node looks into the sequence.
+    pub fn reach_of(&self, node: NodeId) -> Reach {
+        let mut needed = vec![Span::EMPTY; self.nodes().len()];
+        needed[node] = Span::new(0, 1);
+        let input = self.walk_back(needed, &[], |_, span| span)[0];
         Reach { left: input.start.unsigned_abs(), right: input.end.unsigned_abs() - 1 }
     }
 

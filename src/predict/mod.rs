@@ -5,6 +5,7 @@
 
 mod letters;
 pub mod locus;
+mod long_tiles;
 mod outputs;
 mod pipeline;
 pub mod readout;
@@ -16,6 +17,7 @@ mod windowed;
 pub mod windows;
 
 pub use locus::{Measured, Plot};
+pub use long_tiles::LongTiles;
 pub use readout::{OutputKind, RcAverage, Readout};
 pub use windowed::Windowed;
 pub use windows::WindowAt;

@@ -22,7 +22,7 @@ use std::thread;
 /// tiles of different lengths.
 const TILES_PER_THREAD: u64 = 2;
 
-/// Positions that a batch holds at least, so that short windows come many at a time.
+/// Positions that a batch holds at least for each thread, so that short windows come many at a time.
 const SMALLEST_BATCH: u64 = 1 << 17;
 
 /// What a run reads and computes with.
@@ -58,7 +58,7 @@ pub fn run(
     let reach = engine.reach();
     let work = |tile: &Tile| tile.len() + reach.left + reach.right;
     let longest = tiles.iter().map(work).max().unwrap_or(0);
-    let batch_work = (longest * TILES_PER_THREAD * threads.max(1) as u64).max(SMALLEST_BATCH);
+    let batch_work = (longest * TILES_PER_THREAD).max(SMALLEST_BATCH) * threads.max(1) as u64;
     let stopped = AtomicBool::new(false);
     thread::scope(|scope| {
         let (read, batches) = mpsc::sync_channel(1);
@@ -66,15 +66,17 @@ pub fn run(
         let stopped = &stopped;
         scope.spawn(move || {
             for batch in in_batches(tiles, work, batch_work) {
-                let mut job = |tile| -> Result<Job> {
+                let mut read_tile = |tile: &Tile| -> Result<Vec<Job>> {
                     let mut job = stitch::job(reference, tile, reach, letters)?;
                     if let Some(controls) = &mut controls {
                         job.controls = controls.read(tile, reach)?;
                     }
-                    Ok(job)
+                    let contig = reference.contigs().length(tile.contig);
+                    let other = both.then(|| stitch::reverse(&job, contig));
+                    Ok(std::iter::once(job).chain(other).collect())
                 };
-                let jobs: Result<Vec<Job>> = batch.iter().map(&mut job).collect();
-                let jobs = jobs.map(|jobs| if both { with_reverse(jobs) } else { jobs });
+                let jobs: Result<Vec<Vec<Job>>> = batch.iter().map(&mut read_tile).collect();
+                let jobs = jobs.map(|jobs| jobs.into_iter().flatten().collect::<Vec<Job>>());
                 let failed = jobs.is_err();
                 // the computing thread goes away when it or the writer has failed
                 if read.send(jobs.map(|jobs| (batch, jobs))).is_err() || failed {
@@ -120,15 +122,6 @@ pub fn run(
         let written = writer.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
         written.and(computed)
     })
-}
-
-/// Each job, followed by the same window read from the other strand.
-fn with_reverse(jobs: Vec<Job>) -> Vec<Job> {
-    let pair = |job| {
-        let other = stitch::reverse(&job);
-        [job, other]
-    };
-    jobs.into_iter().flat_map(pair).collect()
 }
 
 /// Tiles in their order, in groups of at most so much work; no tile is more than that.

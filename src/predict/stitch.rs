@@ -41,10 +41,12 @@ pub fn job(
     Ok(Job::new(start, index(length), letters))
 }
 
-/// The same window read from the other strand. What lies on both sides of its outputs must be
-/// equally long, and so must the control tracks, which change places.
-pub fn reverse(job: &Job) -> Job {
+/// The same window read from the other strand of a contig of so many bases. What lies on both sides
+/// of its outputs must be equally long, and so must the control tracks, which change places.
+pub fn reverse(job: &Job, contig: u64) -> Job {
     let mut other = job.clone();
+    let end = job.start.saturating_add_unsigned(job.length as u64);
+    other.start = signed(contig).saturating_sub(end);
     reverse_complement(&mut other.letters);
     reverse_controls(&mut other.controls);
     other

@@ -5,6 +5,7 @@
 mod engines;
 mod folds;
 mod locus;
+mod long_tiles;
 mod mutate;
 mod refusals;
 mod score;

@@ -18,7 +18,7 @@ use super::edit::{
 };
 use super::encode::{control_rows, one_hot};
 use super::mix::Mixer;
-use super::oracle::scalar_head;
+use super::oracle::{scalar_head, scalar_weights};
 use super::{Engine, Job, Values, Wanted};
 use crate::error::Result;
 use crate::model::{Member, Model, UnknownBase, Weights, Window};
@@ -169,9 +169,7 @@ impl CpuEngine {
     /// The scalar head of a member.
     fn head(&self, graph: &Graph, member: usize, pooled: &[(NodeId, Vec<f64>)]) -> Vec<f64> {
         let value = |node| pooled.iter().find(|(pool, _)| *pool == node);
-        scalar_head(graph, &self.heads[member], |node| {
-            value(node).expect("every pooling node was run").1.clone()
-        })
+        scalar_head(graph, &self.heads[member], |node| value(node).map(|(_, v)| v.clone()))
     }
 }
 
@@ -193,13 +191,6 @@ fn pad(
     padded.extend(rows);
     padded.resize(padded.len() + right, 0.0);
     (read.start, padded)
-}
-
-/// The tensors of the scalar nodes.
-fn scalar_weights(graph: &Graph, weights: &Weights) -> Weights {
-    let scalars = (0..graph.nodes().len()).filter(|&node| graph.is_scalar(node));
-    let names = scalars.flat_map(|node| graph.node_parameters(node));
-    names.map(|parameter| (parameter.name.clone(), weights[&parameter.name].clone())).collect()
 }
 
 /// Memory of the working buffers of a network per position, in bytes.
