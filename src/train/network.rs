@@ -1,6 +1,6 @@
 //! The network of a run: its graph, its first weights, and the model that becomes of it.
 
-use super::config::{Config, CountStrand, Counts, Link, Loaded, Start, Training};
+use super::config::{Config, CountStrand, CountTrack, Counts, Link, Loaded, Start, Training};
 use super::plan::architecture;
 use super::random::Random;
 use crate::error::{Error, Result};
@@ -47,7 +47,9 @@ impl Net {
         let window = Window::of(&architecture);
         let said = config.training.window.unwrap_or(Training::WINDOW);
         let length = window.map_or(said, |window| window.output);
-        config.check_bins(length).map_err(|error| error.at(&of.path))?;
+        if let Some(counts) = &config.counts {
+            counts.check_bins(length).map_err(|error| error.at(&of.path))?;
+        }
         architecture.head.outputs = config.outputs();
         let controls = config.control.as_ref().map_or(0, |control| control.files.len());
         architecture.head.function = HeadFunction::Linear;
@@ -149,7 +151,7 @@ impl Net {
         let tracks = match &config.counts {
             Some(counts) => {
                 let turned = super::data::turned(&strands);
-                let track = |(channel, track): (usize, &super::config::CountTrack)| Track {
+                let track = |(channel, track): (usize, &CountTrack)| Track {
                     name: track.name.clone(),
                     unit: match self.counts {
                         Some(_) => "logit".into(),

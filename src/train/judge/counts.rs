@@ -1,61 +1,18 @@
-//! Held-out predictions judged: bins, profiles of regions, splice sites; per contig and over all.
+//! Counts judged: in bins, over regions, as profiles of regions.
 
-use super::config::{Evaluation, Loaded};
-use super::data::{Dataset, Labels, Mask, Targets};
-use super::metrics::{Ranking, jensen_shannon, median, pearson, smooth, spearman};
-use super::random::Random;
-use super::track::{Kind, Track};
+use super::{Judge, Predicted, SHUFFLE, index, shuffle};
 use crate::error::{Error, Result};
-use crate::genome::regions::{RegionOptions, read_bed};
-use crate::genome::{ContigId, Interval, Strand};
+use crate::genome::{ContigId, Interval};
 use crate::picture::panel::{Panel, Series};
-use std::path::PathBuf;
+use crate::train::metrics::{jensen_shannon, median, pearson, smooth, spearman};
+use crate::train::random::Random;
+use crate::train::track::Track;
 
-/// Purposes of random numbers.
-const SHUFFLE: u64 = 4;
+/// Purpose of random numbers.
 const THIN: u64 = 5;
 
-/// Predictions for a held-out range, in the direction of the reference: one row per track of
-/// counts; or acceptors and donors of the plus strand, then acceptors and donors of the minus
-/// strand.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Predicted {
-    /// Where.
-    pub range: Interval,
-    /// `[track][base]`
-    pub tracks: Vec<Vec<f32>>,
-}
-
-/// A number that was measured.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// Name of a contig, or `all`.
-    pub contig: String,
-    /// What was measured: `pearson_log1p`, `top_k`, …
-    pub metric: String,
-    /// Where: `bins of 256`, `regions, smoothed`, `donor, in genes`.
-    pub place: String,
-    /// The number.
-    pub value: f64,
-}
-
-/// What predictions are held against.
-#[derive(Debug)]
-pub struct Judge<'a> {
-    data: &'a Dataset,
-    /// How many tracks are judged; auxiliary ones come after them.
-    judged: usize,
-    evaluation: &'a Evaluation,
-    /// What is left out.
-    mask: Mask,
-    regions: Vec<Interval>,
-    /// Two replicates of each track.
-    replicates: Option<[Vec<Track>; 2]>,
-    seed: u64,
-}
-
 /// A range with all that is compared there: `[track][base]`.
-struct Compared {
+pub(super) struct Compared {
     contig: ContigId,
     start: u64,
     predicted: Vec<Vec<f64>>,
@@ -66,141 +23,8 @@ struct Compared {
     masked: Vec<u32>,
 }
 
-impl<'a> Judge<'a> {
-    /// Reads what the configuration names for evaluation.
-    ///
-    /// # Errors
-    /// A file that cannot be read.
-    pub fn new(of: &'a Loaded, data: &'a Dataset) -> Result<Self> {
-        let evaluation = &of.config.evaluation;
-        let exclude: Vec<PathBuf> = evaluation.exclude.iter().map(|path| of.file(path)).collect();
-        let mask = data.mask().and(&Mask::read(&exclude, &data.resolver)?);
-        let options = RegionOptions { clip: false, skip_unknown_contigs: true };
-        let mut regions = Vec::new();
-        for path in &evaluation.regions {
-            let list = read_bed(&of.file(path), &data.resolver, &options)?.list;
-            regions.extend(list.into_iter().map(|region| region.interval));
-        }
-        let judged = of.config.counts.as_ref().map_or(0, |counts| counts.judged());
-        let tracks = of.config.counts.iter().flat_map(|counts| &counts.tracks[..judged]);
-        let files: Vec<&[PathBuf]> = tracks.map(|track| track.replicates.as_slice()).collect();
-        let given = files.iter().filter(|files| files.len() == 2).count();
-        let skip = of.config.data.skip_unknown_contigs;
-        let replicate = |number: usize| -> Result<Vec<Track>> {
-            let read = |files: &&[PathBuf]| {
-                let path = of.file(&files[number]);
-                Track::read(&path, &data.resolver, &data.splits, Kind::Counts, skip)
-            };
-            files.iter().map(read).collect()
-        };
-        let replicates = match given {
-            0 => None,
-            n if n == files.len() => Some([replicate(0)?, replicate(1)?]),
-            n => {
-                return Err(Error::new("replicates are given for some tracks only")
-                    .at(&of.path)
-                    .found(format!("{n} of {}", files.len())));
-            }
-        };
-        let seed = of.config.seed;
-        Ok(Self { data, judged, evaluation, mask, regions, replicates, seed })
-    }
-
-    /// The numbers that a training run watches.
-    pub fn brief(&self, predicted: &[Predicted]) -> Vec<(String, f64)> {
-        match &self.data.targets {
-            Targets::Counts(tracks) => {
-                let compared: Vec<Compared> =
-                    predicted.iter().map(|one| self.compare(tracks, one)).collect();
-                let all: Vec<&Compared> = compared.iter().collect();
-                let widths = self.evaluation.bins.iter();
-                widths
-                    .map(|&width| {
-                        let bins = Bins::of(&all, width, self.seed);
-                        (format!("pearson_log1p_{width}"), pearson(&bins.predicted, &bins.measured))
-                    })
-                    .collect()
-            }
-            Targets::Splice(labels) => [("acceptor", 0), ("donor", 1)]
-                .into_iter()
-                .flat_map(|(name, kind)| {
-                    let genes = ranking(labels, predicted, kind, true, &self.mask);
-                    [
-                        (format!("{name}_top_k"), genes.top_k),
-                        (format!("{name}_auprc"), genes.average_precision),
-                    ]
-                })
-                .collect(),
-        }
-    }
-
-    /// Every number, per contig and over all.
-    ///
-    /// # Errors
-    /// Nothing to judge: no whole bin, fewer than two regions where regions are asked for.
-    pub fn rows(&self, predicted: &[Predicted]) -> Result<Vec<Row>> {
-        let contigs = self.data.resolver.contigs();
-        let mut scopes: Vec<(String, Vec<&Predicted>)> = Vec::new();
-        for one in predicted {
-            let name = contigs.name(one.range.contig).to_string();
-            match scopes.iter_mut().find(|(scope, _)| *scope == name) {
-                Some((_, list)) => list.push(one),
-                None => scopes.push((name, vec![one])),
-            }
-        }
-        scopes.insert(0, ("all".into(), predicted.iter().collect()));
-        let single = scopes.len() == 2;
-        let mut rows = Vec::new();
-        for (scope, list) in scopes.into_iter().take(if single { 1 } else { usize::MAX }) {
-            let mut add = |metric: &str, place: &str, value: f64| {
-                rows.push(Row {
-                    contig: scope.clone(),
-                    metric: metric.into(),
-                    place: place.into(),
-                    value,
-                });
-            };
-            match &self.data.targets {
-                Targets::Counts(tracks) => {
-                    let compared: Vec<Compared> =
-                        list.iter().map(|one| self.compare(tracks, one)).collect();
-                    let compared: Vec<&Compared> = compared.iter().collect();
-                    self.judge_counts(&compared, scope == "all", &mut add)?;
-                }
-                Targets::Splice(labels) => {
-                    let owned: Vec<Predicted> = list.into_iter().cloned().collect();
-                    judge_splice(labels, &owned, &self.mask, self.seed, &mut add);
-                }
-            }
-        }
-        Ok(rows)
-    }
-
-    /// Charts of predictions beside what was measured.
-    pub fn panels(&self, predicted: &[Predicted]) -> Vec<Panel> {
-        match &self.data.targets {
-            Targets::Counts(tracks) => {
-                let compared: Vec<Compared> =
-                    predicted.iter().map(|one| self.compare(tracks, one)).collect();
-                self.panels_of_counts(&compared)
-            }
-            Targets::Splice(labels) => {
-                let curve = |(name, kind): (&str, usize)| {
-                    let points =
-                        precision_recall(scored(labels, predicted, kind, true, &self.mask));
-                    Series::line(name, points)
-                };
-                vec![Panel {
-                    title: "splice sites in genes".into(),
-                    across: "recall".into(),
-                    up: "precision".into(),
-                    series: [("donors", 1), ("acceptors", 0)].map(curve).into(),
-                }]
-            }
-        }
-    }
-
-    fn panels_of_counts(&self, compared: &[Compared]) -> Vec<Panel> {
+impl Judge<'_> {
+    pub(super) fn panels_of_counts(&self, compared: &[Compared]) -> Vec<Panel> {
         let all: Vec<&Compared> = compared.iter().collect();
         let width = self.evaluation.bins.iter().copied().max().unwrap_or(256);
         let bins = Bins::of(&all, width, self.seed);
@@ -238,7 +62,7 @@ impl<'a> Judge<'a> {
         panels
     }
 
-    fn compare(&self, tracks: &[Track], predicted: &Predicted) -> Compared {
+    pub(super) fn compare(&self, tracks: &[Track], predicted: &Predicted) -> Compared {
         let range = predicted.range;
         let wide = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
         let measured: Vec<Vec<f64>> =
@@ -287,7 +111,7 @@ impl<'a> Judge<'a> {
         [first, second]
     }
 
-    fn judge_counts(
+    pub(super) fn judge_counts(
         &self,
         compared: &[&Compared],
         all: bool,
@@ -416,7 +240,7 @@ pub(super) struct Bins {
 }
 
 impl Bins {
-    fn of(compared: &[&Compared], width: usize, seed: u64) -> Self {
+    pub(super) fn of(compared: &[&Compared], width: usize, seed: u64) -> Self {
         let mut bins = Self {
             predicted: vec![],
             measured: vec![],
@@ -466,116 +290,4 @@ fn busiest(compared: &[Compared]) -> Option<(&Compared, usize, usize)> {
         stretches.filter(|(one, a, b)| one.masked[*a] == one.masked[*b]).collect();
     all.sort_by(|a, b| total(a).total_cmp(&total(b)));
     all.get(all.len() * 9 / 10).copied()
-}
-
-/// Recall and precision at falling scores, thinned to what a picture can show.
-fn precision_recall(mut scored: Vec<(f32, bool)>) -> Vec<(f64, f64)> {
-    const POINTS: f64 = 400.0;
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let truths = scored.iter().filter(|(_, is)| *is).count().max(1) as f64;
-    let (mut seen, mut found, mut shown) = (0.0, 0.0, -1.0);
-    let mut points = Vec::new();
-    for tied in scored.chunk_by(|a, b| a.0 == b.0) {
-        seen += tied.len() as f64;
-        found += tied.iter().filter(|(_, is)| *is).count() as f64;
-        let step = (found / truths * POINTS).floor();
-        if step > shown {
-            points.push((found / truths, found / seen));
-            shown = step;
-        }
-    }
-    points
-}
-
-fn shuffle<T>(list: &mut [T], random: &mut Random) {
-    for last in (1..list.len()).rev() {
-        list.swap(last, index(random.below(last as u64 + 1)));
-    }
-}
-
-/// Index of the predicted row of a kind of site on a strand.
-fn row_of(kind: usize, strand: Strand) -> usize {
-    kind + if strand == Strand::Plus { 0 } else { 2 }
-}
-
-/// Sites of a kind (0 acceptors, 1 donors) on both strands, in genes of that strand or everywhere.
-fn ranking(
-    labels: &Labels,
-    predicted: &[Predicted],
-    kind: usize,
-    genes: bool,
-    mask: &Mask,
-) -> Ranking {
-    Ranking::of(scored(labels, predicted, kind, genes, mask))
-}
-
-/// Score of each place that is not masked, and whether a site is there.
-pub(super) fn scored(
-    labels: &Labels,
-    predicted: &[Predicted],
-    kind: usize,
-    genes: bool,
-    mask: &Mask,
-) -> Vec<(f32, bool)> {
-    let sites = if kind == 0 { &labels.sites.acceptors } else { &labels.sites.donors };
-    let mut all = Vec::new();
-    for one in predicted {
-        let range = one.range;
-        let length = index(range.len());
-        for strand in [Strand::Plus, Strand::Minus] {
-            let mut truth = vec![false; length];
-            let here = sites.iter().filter(|site| {
-                site.contig == range.contig
-                    && site.strand == strand
-                    && (range.start..range.end).contains(&site.position)
-            });
-            here.for_each(|site| truth[index(site.position - range.start)] = true);
-            let mut inside = vec![!genes; length];
-            for (place, of) in labels.sites.transcribed.iter().filter(|_| genes) {
-                let (from, to) = (place.start.max(range.start), place.end.min(range.end));
-                if place.contig == range.contig && *of == strand && from < to {
-                    inside[index(from - range.start)..index(to - range.start)].fill(true);
-                }
-            }
-            for stretch in mask.touching(range) {
-                let (from, to) = (stretch.start.max(range.start), stretch.end.min(range.end));
-                inside[index(from - range.start)..index(to - range.start)].fill(false);
-            }
-            let row = &one.tracks[row_of(kind, strand)];
-            let places = row.iter().zip(truth).zip(inside);
-            all.extend(places.filter(|(_, inside)| *inside).map(|((&x, is), _)| (x, is)));
-        }
-    }
-    all
-}
-
-fn judge_splice(
-    labels: &Labels,
-    predicted: &[Predicted],
-    mask: &Mask,
-    seed: u64,
-    add: &mut impl FnMut(&str, &str, f64),
-) {
-    for (kind, name) in [(1, "donor"), (0, "acceptor")] {
-        for (genes, place) in [(true, "in genes"), (false, "everywhere")] {
-            let place = format!("{name}, {place}");
-            let scored = scored(labels, predicted, kind, genes, mask);
-            let mut shuffled: Vec<f32> = scored.iter().map(|(score, _)| *score).collect();
-            shuffle(&mut shuffled, &mut Random::of(&[seed, SHUFFLE, 2]));
-            let truths = scored.iter().map(|(_, is)| *is);
-            let chance = Ranking::of(shuffled.into_iter().zip(truths).collect());
-            let ranking = Ranking::of(scored);
-            add("places", &place, ranking.places as f64);
-            add("sites", &place, ranking.truths as f64);
-            add("top_k", &place, ranking.top_k);
-            add("top_k_standard_error", &place, ranking.top_k_error());
-            add("auprc", &place, ranking.average_precision);
-            add("shuffled_top_k", &place, chance.top_k);
-            add("shuffled_auprc", &place, chance.average_precision);
-        }
-    }
-}
-
-fn index(number: u64) -> usize {
-    usize::try_from(number).expect("a range fits memory")
 }
