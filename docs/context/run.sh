@@ -29,14 +29,14 @@ fields() {
   echo "65kb $d,4096,8192,16384 32768 1"                             # 65,555
 }
 
-network() { # DILATIONS WINDOW BATCH STEPS HELD
+network() { # DILATIONS WINDOW BATCH STEPS HELD START
   cat <<TOML
 
 [network]
 channels = 32
 activation = "relu"
 stem = { kernel = 21, activate = true }
-start = "smooth"
+start = "$6"
 
 [[network.stack]]
 block = "normed-residual"
@@ -120,6 +120,9 @@ annotation = "pombe/annotation.gff3.gz"
 types = ["mRNA"]
 site_weight = 10.0
 parts = true
+
+[[sampling]]
+where = "sites"
 TOML
       ;;
     planted)
@@ -164,9 +167,9 @@ run() { # TASK SEED STEPS
     local out=$work/$name
     mkdir -p "$out"
     # where a base matters, the last quarter of the steps computes every base
-    local held=$steps
-    [[ $1 != splice ]] || held=$((steps * 3 / 4))
-    { task "$1" "$2"; network "$dilations" "$window" "$batch" "$steps" "$held"; } >"$out/train.toml"
+    local held=$steps start=smooth
+    [[ $1 != splice ]] || { held=$((steps * 3 / 4)); start=random; }
+    { task "$1" "$2"; network "$dilations" "$window" "$batch" "$steps" "$held" "$start"; } >"$out/train.toml"
     if [[ ! -e $out/valid.tsv ]]; then
       "$atrous" -q train -c "$out/train.toml" --out "$out" --seed "$2" -t 1 --resume >"$out/facts"
       "$atrous" -q evaluate -m "$out/model.safetensors" -c "$out/train.toml" --split valid -o "$out/valid" -t 1
@@ -180,6 +183,8 @@ run() { # TASK SEED STEPS
 
 one() { # TASK SEED
   local steps=200
+  # sites are few
+  [[ $1 != splice ]] || steps=800
   if [[ $1 == planted ]]; then
     steps=500
     [[ -e $work/planted.$2/genome.fa ]] ||

@@ -137,3 +137,14 @@ impl Data {
         command
     }
 }
+
+/// The real data, where they are.
+pub fn shared_data() -> Option<PathBuf> {
+    let shared = std::env::var_os("ATROUS_SHARED").map_or("../shared".into(), PathBuf::from);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(shared).join("data");
+    if !folder.join("small").is_dir() {
+        eprintln!("skipped: no {} (set ATROUS_SHARED)", folder.join("small").display());
+        return None;
+    }
+    Some(folder)
+}

@@ -4,6 +4,7 @@
 
 mod data;
 mod examples;
+mod official;
 mod refusals;
 #[cfg(feature = "torch")]
 mod runs;

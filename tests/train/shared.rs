@@ -1,7 +1,7 @@
 //! Real data: a few hundred steps beat a ridge regression on 5-mers on a piece of the validation
 //! split. Needs the data of ATROUS_SHARED.
 
-use super::data::atrous;
+use super::data::{atrous, shared_data};
 use atrous::engine::cpu::{CpuEngine, Isa};
 use atrous::genome::{Interval, Strand};
 use atrous::job::Progress;
@@ -17,16 +17,6 @@ use std::path::{Path, PathBuf};
 const BIN: usize = 256;
 /// Bases beside a bin whose 5-mers the regression reads (baselines.md: 456 around 256).
 const BESIDE: usize = 100;
-
-fn data() -> Option<PathBuf> {
-    let shared = std::env::var_os("ATROUS_SHARED").map_or("../shared".into(), PathBuf::from);
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(shared).join("data");
-    if !folder.join("small").is_dir() {
-        eprintln!("skipped: no {} (set ATROUS_SHARED)", folder.join("small").display());
-        return None;
-    }
-    Some(folder)
-}
 
 /// The first TOML file of docs/training.md that has this name.
 fn documented(name: &str) -> String {
@@ -130,7 +120,7 @@ fn best_ridge(data: &Dataset) -> f64 {
 
 #[test]
 fn the_documented_run_on_real_counts_beats_a_ridge_regression_on_5_mers() {
-    let Some(root) = data() else { return };
+    let Some(root) = shared_data() else { return };
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("train.toml");
     fs::write(&config, documented("small-atac")).unwrap();
