@@ -239,4 +239,9 @@ fn changes_that_cannot_be_meant_are_refused_before_any_work() {
         assert!(message.contains(says), "{arguments:?}: {message:?} should say {says:?}");
         assert!(listing(outputs.path()).is_empty(), "{arguments:?} left a file");
     }
+    let bed = at("c.bed");
+    let (code, message) = outcome(&mut atrous(&strs(
+        &[&["mutate".into(), "-o".into(), bed][..], &signal(&[])].concat(),
+    )));
+    assert!(code == 2 && message.contains("written as a table"), "{message}");
 }
