@@ -236,6 +236,8 @@ fn mutagenesis_is_that_of_tangermeme() {
             plot: None,
             style: Style::default(),
             subtitle: String::new(),
+            shard: None,
+            identity: BTreeMap::new(),
         };
         let progress = Progress::silent();
         let report = mutate(&mut reference, &reading, &engine, &request, &progress).unwrap();

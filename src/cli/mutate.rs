@@ -243,7 +243,7 @@ impl MutateArgs {
         let splicing = [
             ("--annotation", self.genes.path().is_some()),
             ("--deletions", self.what.deletions),
-            ("--shard", self.shard.shard.is_some()),
+            ("--distance", self.what.distance != Settings::default().distance),
             ("--resume", self.output.resume),
             ("--scheme", self.what.scheme.as_deref().is_some_and(|scheme| scheme != "tracks")),
         ];
@@ -274,7 +274,8 @@ impl MutateArgs {
             tracing::info!("the control tracks of the model are read as zeros");
         }
         let style = Style { rounding: Rounding::new(self.output.decimals)?, ..Style::default() };
-        let summary = self.run.summary.as_deref().map(OutputFile::create).transpose()?;
+        let summary = self.shard.summary(self.run.summary.as_deref());
+        let summary = summary.as_deref().map(OutputFile::create).transpose()?;
         let (mut reference, resolver) = self.reference.open()?;
         let region = parse_region(&self.what.region, &resolver)?;
         let engine = self.engine.build(&model, reading.wanted().clone())?;
@@ -305,11 +306,13 @@ impl MutateArgs {
             combine: flags.ensemble,
             center: *center,
             project: *project,
-            table: self.output.output.clone(),
-            importance: self.output.importance.clone(),
+            table: self.shard.place(&self.output.output),
+            importance: self.output.importance.as_deref().map(|path| self.shard.place(path)),
             plot: self.output.plot.clone(),
             style,
             subtitle,
+            shard: self.shard.shard,
+            identity: self.model.identity(&chosen),
         };
         let progress = self.run.progress();
         let report = track::mutate(&mut reference, &reading, engine.as_ref(), &request, &progress)?;

@@ -169,6 +169,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         count(threads as u64, "thread"),
     );
     request.regions = regions.list;
+    args.windows.tell_missing_summits(&request.regions);
     let (engine, progress) = (engine.as_ref(), args.run.progress());
     let windowed = |readout| args.windows.windowed(&chosen.model, readout, &resolver);
     let mut windowed = readout.map(windowed).transpose()?;

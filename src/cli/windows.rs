@@ -1,8 +1,8 @@
 //! How models are run that must be run in a window: the flags of `predict` for them.
 
-use super::args::Chosen;
+use super::args::{Chosen, count};
 use atrous::engine::{Engine, Wanted};
-use atrous::genome::Resolver;
+use atrous::genome::{Region, Resolver};
 use atrous::job::journal::Settings;
 use atrous::model::{Model, Track};
 use atrous::predict::{LongTiles, OutputKind, RcAverage, Readout, WindowAt, Windowed};
@@ -79,6 +79,17 @@ impl WindowArgs {
         let (kind, rc) =
             (self.output_kind.unwrap_or_default(), self.rc_average.unwrap_or_default());
         Readout::new(&chosen.model, &chosen.tracks, kind, rc).map(Some)
+    }
+
+    /// Says how many windows lie around the middle of a region that has no summit.
+    pub fn tell_missing_summits(&self, regions: &[Region]) {
+        let without = regions.iter().filter(|region| region.summit.is_none()).count();
+        if self.window_at == Some(WindowAt::Summit) && without > 0 {
+            tracing::warn!(
+                "{} without a summit inside (column 10 of ten): windows lie around the middle",
+                count(without as u64, "region"),
+            );
+        }
     }
 
     /// The engine that `build` makes, for windows one by one or in long stretches of at most `tile`

@@ -1,24 +1,26 @@
 //! Saturation mutagenesis: every substitution of a region, and every deletion of one base if
 //! wanted, scored like variants.
 
+mod beside;
 mod table;
+
+pub(super) use beside::{Beside, Ending, check};
+pub(super) use table::finished;
 
 use super::outcome::{Outcome, VariantOutcome};
 use super::reason::Skip;
 use super::score::Scorer;
 use super::text::Text;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::genome::{Contigs, Interval, Reference, Variant};
 use crate::job::journal::Settings;
-use crate::job::manifest::{Finished, Join, Manifest, Role};
-use crate::job::output::{commit_all, keeps_parts};
+use crate::job::output::keeps_parts;
 use crate::job::shard::{Shard, Share};
 use crate::job::summary::Written;
 use crate::job::{Lock, OutputFile, Progress, digest, signal};
-use crate::picture::letters::{Letters, draw};
-use crate::track::{self, Segment, Sink, Style};
+use crate::track::Style;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 use table::Table;
 
@@ -73,42 +75,27 @@ pub struct Report {
 impl Request {
     /// Refuses what cannot be meant, before any work.
     fn check(&self) -> Result<()> {
-        if let (Some(_), Some(plot)) = (self.shard, &self.plot) {
-            return Err(Error::usage("a shard draws no picture of a region that it has a part of")
-                .at(plot)
-                .remedy("leave out --plot"));
-        }
+        check(self.region, &self.table, self.plot.as_deref(), self.shard)?;
         let other = self.importance.as_ref().or(self.plot.as_ref());
         if let (true, Some(other)) = (self.resume, other) {
             return Err(Error::usage("only the table of changes can be resumed")
                 .at(other)
                 .remedy("leave out --resume"));
         }
-        if (self.shard.is_some() || self.resume) && OutputFile::part_of(&self.table)?.is_none() {
-            return Err(Error::usage(
-                "a shard, and what can be resumed, is written to a regular file",
-            )
-            .at(&self.table)
-            .remedy("name a file"));
+        if self.resume && OutputFile::part_of(&self.table)?.is_none() {
+            return Err(Error::usage("what can be resumed is written to a regular file")
+                .at(&self.table)
+                .remedy("name a file"));
         }
         Ok(())
     }
 
     /// What decides the bytes of the outputs.
-    fn settings(&self, reference: &Reference, scorer: &Scorer<'_>) -> Result<Settings> {
-        let mut settings = self.identity.clone();
-        let mut set = |name: &str, value: String| settings.insert(name.into(), value);
-        let Interval { contig, start, end } = self.region;
-        set("program version", env!("CARGO_PKG_VERSION").into());
-        set("engine", scorer.engine().describe());
-        set("reference", digest::of_reference(reference)?);
-        set("region", format!("{}:{}-{end}", reference.contigs().name(contig), start + 1));
-        set("deletions", self.deletions.to_string());
-        set("decimals", self.style.rounding.decimals().to_string());
-        if let Some(shard) = self.shard {
-            set("shard", shard.to_string());
-            set("reference file", digest::of_file(reference.path())?);
-        }
+    fn settings(&self, reference: &Reference, engine: &dyn Engine) -> Result<Settings> {
+        let decimals = self.style.rounding.decimals();
+        let mut settings =
+            settings(&self.identity, reference, engine, (self.region, decimals), self.shard)?;
+        settings.insert("deletions".into(), self.deletions.to_string());
         Ok(settings)
     }
 
@@ -117,6 +104,29 @@ impl Request {
         let others = self.importance.iter().chain(&self.plot);
         std::iter::once(&self.table).chain(others).map(PathBuf::as_path).collect()
     }
+}
+
+/// What decides the bytes of the outputs of a region, beside what `identity` says.
+pub(super) fn settings(
+    identity: &Settings,
+    reference: &Reference,
+    engine: &dyn Engine,
+    (region, decimals): (Interval, u8),
+    shard: Option<Shard>,
+) -> Result<Settings> {
+    let mut settings = identity.clone();
+    let mut set = |name: &str, value: String| settings.insert(name.into(), value);
+    let Interval { contig, start, end } = region;
+    set("program version", env!("CARGO_PKG_VERSION").into());
+    set("engine", engine.describe());
+    set("reference", digest::of_reference(reference)?);
+    set("region", format!("{}:{}-{end}", reference.contigs().name(contig), start + 1));
+    set("decimals", decimals.to_string());
+    if let Some(shard) = shard {
+        set("shard", shard.to_string());
+        set("reference file", digest::of_file(reference.path())?);
+    }
+    Ok(settings)
 }
 
 /// Effects at one base: that of each substitution by A, C, G, T, and of its deletion. None where
@@ -139,77 +149,41 @@ pub fn mutate(
 ) -> Result<Report> {
     let region = request.region;
     request.check()?;
-    if request.plot.is_some() && region.len() > MAX_PLOT {
-        return Err(Error::usage("the region is too long for a picture of its letters")
-            .found(format!("{} bases", region.len()))
-            .expected(format!("at most {MAX_PLOT}"))
-            .remedy("draw a part of it, or leave out --plot"));
-    }
     let text = Text::new(scorer.reading(), scorer.settings());
-    let settings = request.settings(reference, scorer)?;
+    let settings = request.settings(reference, scorer.engine())?;
     let contigs = reference.contigs().clone();
     let _lock = Lock::take(&request.table)?;
     let (table, done) = Table::open(request, &text, &settings)?;
-    let open = |path: &PathBuf| track::open(path, &contigs, &request.style, None);
-    let importance = request.importance.as_ref().map(open).transpose()?;
-    let plot = request.plot.as_ref().map(|path| OutputFile::create(path)).transpose()?;
-    let share = request.shard.map(|shard| share(region, shard, &contigs));
-    let mut own = region;
-    if let Some(share) = &share {
-        (own.start, own.end) = (region.start + share.from, region.start + share.to);
-    }
+    let (importance, plot) = (request.importance.as_ref(), request.plot.as_ref());
+    let beside = Beside::open(importance, plot, &contigs, &request.style)?;
+    let shard = request.shard.map(|shard| (shard, share(region, shard, &contigs), settings));
+    let own = shard.as_ref().map_or(region, |(_, share, _)| part(region, share));
     let mut report = Report { bases: own.len(), ..Report::default() };
     let mut left = own;
     if let Some(done) = done {
         tracing::info!("resuming after {} of {} bases", done.end - own.start, own.len());
         (left.start, report) = (done.end, done.report(own.len()));
     }
-    let mut outputs = Outputs { table, importance, drawn: plot.is_some().then(Drawn::default) };
+    let mut outputs = Outputs { table, beside };
     progress.start(left.len());
     let worked =
         score_all(reference, scorer, request, left, &text, &mut outputs, &mut report, progress);
     progress.finish();
-    let Outputs { table, importance, drawn } = outputs;
+    let Outputs { table, beside } = outputs;
     if let Err(error) = worked {
         table.abandon(keeps_parts(&error));
         return Err(error);
     }
-    let mut finished = vec![table.finish(&mut report)?];
-    if let (Some(mut sink), Some(path)) = (importance, &request.importance) {
-        sink.finish()?;
-        let records = sink.records();
-        report.outputs.push(Written { path: path.clone(), records });
-        let (role, join) = (Role::Importance, Join::Values);
-        finished.push(Finished { role, join, records, files: sink.into_files() });
-    }
-    if let (Some(share), Some(shard)) = (share, request.shard) {
-        let mut manifest = Manifest::new("mutate", shard, share, settings);
-        manifest.contigs =
-            contigs.iter().map(|(_, name, length)| (name.to_owned(), length)).collect();
-        manifest.commit(&request.table, finished)?;
-        return Ok(report);
-    }
-    let mut files: Vec<OutputFile> = finished.into_iter().flat_map(|output| output.files).collect();
-    if let (Some(mut file), Some(path), Some(drawn)) = (plot, &request.plot, drawn) {
-        let picture = drawn.picture(
-            region,
-            &request.subtitle,
-            contigs.name(region.contig),
-            request.deletions,
-        );
-        file.write_all(picture.as_bytes()).map_err(|e| file.error(e))?;
-        report.outputs.push(Written { path: path.clone(), records: 1 });
-        files.push(file);
-    }
-    commit_all(files)?;
+    let (subtitle, deletions) = (&request.subtitle, request.deletions);
+    let ending = Ending { region, contigs: &contigs, subtitle, deletions, shard };
+    beside.finish(table.finish()?, ending, &mut report)?;
     Ok(report)
 }
 
 /// What is written while changes are scored.
 struct Outputs {
     table: Table,
-    importance: Option<Box<dyn Sink>>,
-    drawn: Option<Drawn>,
+    beside: Beside,
 }
 
 #[expect(clippy::too_many_arguments, reason = "the state of the walk over one region")]
@@ -240,17 +214,8 @@ fn score_all(
                 effects[change.base][*place] = effect;
             }
         }
-        let matters: Vec<Option<f32>> = effects.iter().map(mean_magnitude).collect();
-        if let Some(sink) = &mut outputs.importance {
-            for (at, values) in runs(&matters) {
-                let segment =
-                    Segment { contig: region.contig, start: start + at as u64, values: &values };
-                sink.write(segment)?;
-            }
-        }
-        if let Some(drawn) = &mut outputs.drawn {
-            drawn.add(letters, effects, matters);
-        }
+        let matters = effects.iter().map(mean_magnitude).collect();
+        outputs.beside.add((region.contig, start), &letters, effects, matters)?;
         progress.advance(end - start);
         start = end;
         outputs.table.checkpoint(end, report)?;
@@ -271,6 +236,12 @@ pub fn share(region: Interval, shard: Shard, contigs: &Contigs) -> Share {
     };
     let (begins, ends) = (tell(region.start + from + 1), tell(region.start + to));
     Share { unit: "bases".into(), from, to, of: region.len(), begins, ends }
+}
+
+/// The bases that a share of a region has.
+pub(super) fn part(region: Interval, share: &Share) -> Interval {
+    let (start, end) = (region.start + share.from, region.start + share.to);
+    Interval { start, end, ..region }
 }
 
 /// Changes at one base as a record.
@@ -337,19 +308,6 @@ pub(super) fn mean_magnitude(effects: &Effects) -> Option<f32> {
     (!sizes.is_empty()).then(|| sizes.iter().sum::<f32>() / sizes.len() as f32)
 }
 
-/// Stretches of bases that have a value, with the index of the first.
-pub(super) fn runs(values: &[Option<f32>]) -> Vec<(usize, Vec<f32>)> {
-    let mut runs: Vec<(usize, Vec<f32>)> = Vec::new();
-    for (index, value) in values.iter().enumerate() {
-        let Some(value) = *value else { continue };
-        match runs.last_mut().filter(|(start, run)| start + run.len() == index) {
-            Some((_, run)) => run.push(value),
-            None => runs.push((index, vec![value])),
-        }
-    }
-    runs
-}
-
 impl Report {
     fn count(&mut self, outcome: &VariantOutcome<'_>) {
         for allele in &outcome.alleles {
@@ -364,54 +322,6 @@ impl Report {
     }
 }
 
-/// What the picture shows.
-#[derive(Default)]
-pub(super) struct Drawn {
-    letters: Vec<u8>,
-    effects: Vec<Effects>,
-    importance: Vec<Option<f32>>,
-}
-
-impl Drawn {
-    pub(super) fn add(
-        &mut self,
-        letters: Vec<u8>,
-        effects: Vec<Effects>,
-        importance: Vec<Option<f32>>,
-    ) {
-        self.letters.extend(letters);
-        self.effects.extend(effects);
-        self.importance.extend(importance);
-    }
-
-    pub(super) fn picture(
-        &self,
-        region: Interval,
-        subtitle: &str,
-        contig: &str,
-        deletions: bool,
-    ) -> String {
-        let Interval { start, end, .. } = region;
-        let names = ["A", "C", "G", "T", "del"];
-        let shown = if deletions { 5 } else { 4 };
-        let rows: Vec<(String, Vec<Option<f32>>)> = (0..shown)
-            .map(|place| {
-                let effects = self.effects.iter().map(|effects| effects[place]).collect();
-                (names[place].to_string(), effects)
-            })
-            .collect();
-        draw(&Letters {
-            title: &format!("{contig}:{}-{end}", start + 1),
-            subtitle,
-            contig,
-            first: start + 1,
-            letters: &self.letters,
-            importance: &self.importance,
-            rows: &rows,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -421,11 +331,5 @@ mod tests {
         let effects = [Some(-0.5), None, Some(0.25), Some(0.0), Some(9.0)];
         assert_eq!(mean_magnitude(&effects), Some(0.25));
         assert_eq!(mean_magnitude(&[None, None, None, None, Some(1.0)]), None);
-    }
-
-    #[test]
-    fn bases_without_a_value_part_the_runs() {
-        let values = [None, Some(1.0), Some(2.0), None, Some(3.0)];
-        assert_eq!(runs(&values), [(1, vec![1.0, 2.0]), (4, vec![3.0])]);
     }
 }

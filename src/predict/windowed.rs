@@ -102,7 +102,16 @@ impl Controls {
         let mut tracks = Vec::with_capacity(self.channels);
         for signal in &mut self.signals {
             let mut track = zeros(end.min(0) - start.min(0));
-            track.extend(signal.values(tile.contig, from, to, Missing::Zero)?);
+            let counts = signal.values(tile.contig, from, to, Missing::Zero)?;
+            if let Some(index) = counts.iter().position(|&count| count < 0.0) {
+                let place = (self.contigs.name(tile.contig), from + index as u64 + 1);
+                return Err(Error::new("a control experiment has a negative count")
+                    .at(signal.path())
+                    .found(format!("{} at {}:{}", counts[index], place.0, place.1))
+                    .expected("numbers of reads, also of the minus strand")
+                    .remedy("write it with the signs turned"));
+            }
+            track.extend(counts);
             track.extend(zeros(end.max(contig) - start.max(contig)));
             tracks.push(track);
         }
@@ -110,5 +119,30 @@ impl Controls {
             reverse_controls(&mut tracks);
         }
         Ok(tracks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genome::{ContigId, Resolver};
+
+    #[test]
+    fn counts_of_a_control_are_read_and_a_negative_one_is_refused_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("minus.bedGraph");
+        std::fs::write(&path, "c\t1\t2\t3\nc\t5\t6\t-2\n").unwrap();
+        let contigs = Contigs::new(vec![("c".into(), 9)]);
+        let resolver = Resolver::new(&contigs, None).unwrap();
+        let signals = vec![Signal::open(&path, &resolver).unwrap()];
+        let mut controls = Controls { channels: 1, signals, contigs };
+        let mut read = |end| {
+            let (strand, contig) = (Strand::Plus, ContigId(0));
+            let tile = Tile { strand, contig, start: 0, end, wanted: vec![], window: None };
+            controls.read(&tile, Reach { left: 1, right: 1 })
+        };
+        assert_eq!(read(3).unwrap(), [[0.0, 0.0, 3.0, 0.0, 0.0]]);
+        let error = read(6).unwrap_err().to_string();
+        assert!(error.contains("minus.bedGraph") && error.contains("-2 at c:6"), "{error}");
     }
 }

@@ -80,6 +80,41 @@ fn a_region_longer_than_a_window_is_covered_by_the_grid_however_it_is_parted() {
 }
 
 #[test]
+fn shards_join_to_the_table_and_track_of_one_run() {
+    let bench = Bench::new();
+    let fold = bench.text("fold_0.safetensors");
+    let yeast = ["-m", &fold, "-r", YEAST, "--region"];
+    let human = ["-m", MODEL, "-r", HUMAN, "--region", "hg19_1_860260_879955:1,001-2,000"];
+    for command in [
+        // over the grid, cut within windows; in one window; one position of a model without any
+        [&yeast[..], &["chrI:50,051-51,250"]].concat(),
+        [&yeast[..], &["chrI:50,001-50,290", "--center", "--project"]].concat(),
+        [&human[..], &["--measure", "class:donor@1,400"]].concat(),
+    ] {
+        let written = |name: &str, words: &[&str], more: &[&str]| {
+            let (table, track) =
+                (bench.text(&format!("{name}.tsv")), bench.text(&format!("{name}.bedGraph")));
+            succeeds(&[words, &["-o", &table, "--importance", &track], more].concat());
+            [table, track].map(|path| fs::read_to_string(path).unwrap())
+        };
+        let words = [&["mutate"], &command[..]].concat();
+        let whole = written("whole", &words, &[]);
+        let manifests = ["1/3", "2/3", "3/3"].map(|shard| {
+            written(&shard[..1], &words, &["--shard", shard]);
+            bench.text(&format!("{}.tsv.shard.json", &shard[..1]))
+        });
+        let manifests: Vec<&str> = manifests.iter().map(String::as_str).collect();
+        assert_eq!(written("merged", &[&["merge"], &manifests[..]].concat(), &[]), whole);
+        // how changes are combined is part of the job
+        written("2", &words, &["--ensemble", "predictions", "--shard", "2/3"]);
+        let none = bench.text("none.tsv");
+        let merge = [&["merge", "-o", &none], &manifests[..]].concat();
+        let (code, message) = outcome(&mut atrous(&merge));
+        assert!(code == 1 && message.contains("its ensemble differs"), "{message}");
+    }
+}
+
+#[test]
 fn the_value_of_a_track_at_a_position_changes_as_prediction_says() {
     // two matrices of 9 and 27 bases: what can change a position lies near it
     let folder = TempDir::new().unwrap();
@@ -170,7 +205,8 @@ fn changes_that_cannot_be_meant_are_refused_before_any_work() {
     let cases: Vec<(&str, Vec<String>)> = vec![
         ("--annotation means nothing", signal(&["-a", genes])),
         ("--deletions means nothing", signal(&["--deletions"])),
-        ("--shard means nothing", signal(&["--shard", "1/2"])),
+        ("--distance means nothing", signal(&["--distance", "60"])),
+        ("draws no picture", signal(&["--shard", "1/2", "--plot", &at("p.svg")])),
         ("--resume means nothing", signal(&["--resume"])),
         ("--scheme means nothing", signal(&["--scheme", "splice-delta"])),
         ("--strand means nothing", signal(&["--strand", "-"])),
@@ -203,4 +239,9 @@ fn changes_that_cannot_be_meant_are_refused_before_any_work() {
         assert!(message.contains(says), "{arguments:?}: {message:?} should say {says:?}");
         assert!(listing(outputs.path()).is_empty(), "{arguments:?} left a file");
     }
+    let bed = at("c.bed");
+    let (code, message) = outcome(&mut atrous(&strs(
+        &[&["mutate".into(), "-o".into(), bed][..], &signal(&[])].concat(),
+    )));
+    assert!(code == 2 && message.contains("written as a table"), "{message}");
 }

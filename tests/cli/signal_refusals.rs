@@ -28,6 +28,7 @@ fn scores_that_cannot_be_meant_are_refused_before_any_work() {
         (2, "--mask means nothing", vec!["-m", &folds, "--mask", "all"]),
         (2, "--rules means nothing", vec!["-m", &folds, "--rules", "spliceai"]),
         (2, "--strand means nothing", vec!["-m", &folds, "--strand", "-"]),
+        (2, "--distance means nothing", vec!["-m", &folds, "-d", "60"]),
         (2, "one strand", vec!["-m", &folds, "--strand", "both"]),
         (2, "the pseudocount is no count", vec!["-m", &folds, "--pseudocount", "NaN"]),
         (2, "--null", vec!["-m", &folds, "--seed", "3"]),

@@ -144,6 +144,25 @@ fn quantiles_are_those_of_the_counts_that_predict_gives_for_the_peaks() {
 }
 
 #[test]
+fn regions_without_a_summit_have_windows_around_their_middle_and_it_is_said() {
+    let bench = Bench::new();
+    // of the last line the summit lies behind its end
+    let text = "chrI\t50000\t50100\tx\t0\t.\t0\t0\t0\t7\nchrI\t60000\t60100\tx\t0\t.\t0\t0\t0\t-1\n\
+                chrI\t70000\t70100\tx\t0\t.\t0\t0\t0\t100\n";
+    let peaks = bench.write("peaks.narrowPeak", text);
+    let (model, table) = (bench.text("fold_0.safetensors"), bench.text("c.tsv"));
+    let words = ["predict", "-m", &model, "-r", YEAST, "--regions", &peaks, "--table", &table];
+    let said = succeeds(&[&words[..], &["--window-at", "summit"]].concat());
+    assert!(said.contains("2 regions without a summit inside"), "{said}");
+    let half = OUTPUT / 2;
+    let starts: Vec<usize> = rows(&fs::read_to_string(&table).unwrap())
+        .iter()
+        .map(|row| row["start"].parse().unwrap())
+        .collect();
+    assert_eq!(starts, [50_007 - half, 60_050 - half, 70_050 - half]);
+}
+
+#[test]
 fn p_values_depend_on_the_seed_and_not_on_threads_or_order() {
     let bench = Bench::new();
     let lines: Vec<String> = (1..=12).map(|i| bench.snv(15_000 * i)).collect();

@@ -4,12 +4,12 @@ use super::{ScoreArgs, say};
 use crate::cli::args::{Chosen, count};
 use crate::cli::windows::bias_apart;
 use anyhow::Result;
-use atrous::effect::Rules;
 use atrous::effect::annotate::{annotate, null};
 use atrous::effect::track::{
     Background, Combine, IndelRule, StrandAverage, TrackReading, TrackScorer, TrackSettings,
     TrackText, WindowRule,
 };
+use atrous::effect::{Rules, Settings};
 use atrous::genome::regions::{RegionOptions, read_bed};
 use atrous::genome::{Reference, Region, Resolver, Strand};
 use atrous::job::OutputFile;
@@ -183,8 +183,13 @@ impl ScoreArgs {
                 .expected("a name that ends in .tsv or .tsv.gz")
                 .into());
         }
-        if model.window.is_some() && settings.strand == Strand::Minus {
-            refuse(Some("--strand"), "models that are run in a window")?;
+        if model.window.is_some() {
+            let flags = [
+                ("--strand", settings.strand == Strand::Minus),
+                ("--distance", settings.distance != Settings::default().distance),
+            ];
+            let given = flags.into_iter().find(|(_, given)| *given).map(|(name, _)| name);
+            refuse(given, "models that are run in a window")?;
         }
         let tracks = self.tracks.tracks(&model, self.model.member.as_deref())?;
         let strands = if model.window.is_some() { settings.strands } else { StrandAverage::None };

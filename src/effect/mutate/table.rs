@@ -8,17 +8,14 @@ use crate::genome::Variant;
 use crate::job::OutputFile;
 use crate::job::journal::{Checkpoint, Journal, Settings};
 use crate::job::manifest::{Finished, Join, Role};
-use crate::job::summary::Written;
 use crate::track::variants::{AlleleTable, Kept, VariantFormat};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 
 /// One row per change and gene.
 pub(super) struct Table {
     rows: AlleleTable,
-    path: PathBuf,
     scores: usize,
     /// None where the run cannot be resumed.
     journal: Option<Journal>,
@@ -31,11 +28,11 @@ impl Table {
         text: &Text,
         settings: &Settings,
     ) -> Result<(Self, Option<Done>)> {
-        let path = request.table.clone();
-        let bgzip = VariantFormat::of_changes(&path)?;
+        let path = &request.table;
+        let bgzip = VariantFormat::of_changes(path)?;
         // what else is written is known only when all is
         let alone = request.importance.is_none() && request.plot.is_none();
-        let part = OutputFile::part_of(&path)?.filter(|_| alone);
+        let part = OutputFile::part_of(path)?.filter(|_| alone);
         let kept = match (&part, request.resume) {
             (Some(part), true) => {
                 let length = fs::metadata(part).map_or(0, |found| found.len());
@@ -52,7 +49,7 @@ impl Table {
         columns.extend(scores);
         columns.push("skip".to_string());
         let kept = done.as_ref().map(|done| Kept { bytes: done.bytes[0], records: done.at.rows });
-        let rows = match AlleleTable::create(&path, bgzip, &[], &columns, kept) {
+        let rows = match AlleleTable::create(path, bgzip, &[], &columns, kept) {
             Ok(rows) => rows,
             Err(error) => {
                 journal.into_iter().for_each(|journal| journal.abandon(true));
@@ -62,7 +59,7 @@ impl Table {
         if let (None, Some(part)) = (&journal, &part) {
             journal = Some(Journal::create(part, settings)?);
         }
-        Ok((Self { rows, path, scores: count, journal }, done.map(|done| done.at)))
+        Ok((Self { rows, scores: count, journal }, done.map(|done| done.at)))
     }
 
     /// Notes that all changes before a base are written.
@@ -116,13 +113,18 @@ impl Table {
     }
 
     /// Writes what is left; the table is finished but not yet committed.
-    pub(super) fn finish(self, report: &mut Report) -> Result<Finished> {
-        let (records, head) = (self.rows.rows(), self.rows.head());
-        let bgzip = self.path.extension().is_some_and(|ending| ending == "gz");
-        report.outputs.push(Written { path: self.path, records });
-        let join = Join::Append { head, bgzip, index: None };
-        Ok(Finished { role: Role::Variants, join, records, files: vec![self.rows.finish()?] })
+    pub(super) fn finish(self) -> Result<Finished> {
+        finished(self.rows)
     }
+}
+
+/// A complete table of changes; those of shards are joined one after the other.
+pub(in crate::effect) fn finished(rows: AlleleTable) -> Result<Finished> {
+    let (records, head) = (rows.rows(), rows.head());
+    let file = rows.finish()?;
+    let bgzip = file.path().extension().is_some_and(|ending| ending == "gz");
+    let join = Join::Append { head, bgzip, index: None };
+    Ok(Finished { role: Role::Variants, join, records, files: vec![file] })
 }
 
 /// How far the region is done.

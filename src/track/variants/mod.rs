@@ -66,10 +66,11 @@ impl VariantFormat {
     /// # Errors
     /// Anything but a table (usage).
     pub fn of_changes(path: &Path) -> Result<bool> {
-        match Self::of(path)? {
-            None => Ok(false),
-            Some(Self::Table { bgzip }) => Ok(bgzip),
-            Some(_) => Err(Error::usage("changes of a region are written as a table")
+        match Self::of(path) {
+            Ok(None) => Ok(false),
+            Ok(Some(Self::Table { bgzip })) => Ok(bgzip),
+            // no other ending is one here
+            Ok(Some(_)) | Err(_) => Err(Error::usage("changes of a region are written as a table")
                 .at(path)
                 .expected("NAME.tsv, NAME.tsv.gz, or - for standard output")),
         }

@@ -10,19 +10,20 @@ pub use function::{Class, Function};
 use super::letters::turned;
 use super::reading::{Raw, Task, TrackReading};
 use super::settings::{Combine, StrandAverage};
-use crate::effect::mutate::{BASES, CHUNK, Drawn, Effects, Report, mean_magnitude, runs};
+use crate::effect::mutate::{
+    BASES, Beside, CHUNK, Effects, Ending, Report, check, mean_magnitude, part, settings, share,
+};
 use crate::engine::{Edit, EditedWindow, Engine, Job, Stretch, Values, WindowEdit};
 use crate::error::{Error, Result};
 use crate::genome::sequence::reverse_complement;
 use crate::genome::{Interval, Reference, Strand};
-use crate::job::output::commit_all;
-use crate::job::summary::Written;
-use crate::job::{OutputFile, Progress, signal};
+use crate::job::journal::Settings;
+use crate::job::shard::Shard;
+use crate::job::{Lock, Progress, signal};
 use crate::network::Span;
 use crate::predict::WindowAt;
-use crate::track::{self, Segment, Style};
+use crate::track::Style;
 use place::{Place, places};
-use std::io::Write;
 use std::path::PathBuf;
 use table::Table;
 
@@ -57,6 +58,38 @@ pub struct MutateRequest {
     pub style: Style,
     /// What is drawn, for the second line of the picture.
     pub subtitle: String,
+    /// Do this part of the region alone, and write a manifest beside the table.
+    pub shard: Option<Shard>,
+    /// What decides the content of the outputs, such as the hash of the model.
+    pub identity: Settings,
+}
+
+impl MutateRequest {
+    /// What decides the bytes of the outputs.
+    fn settings(
+        &self,
+        reading: &TrackReading,
+        reference: &Reference,
+        engine: &dyn Engine,
+    ) -> Result<Settings> {
+        let decimals = self.style.rounding.decimals();
+        let mut settings =
+            settings(&self.identity, reference, engine, (self.region, decimals), self.shard)?;
+        let tracks = reading.list().iter().flat_map(|task| &task.tracks);
+        for (name, value) in [
+            ("tracks", tracks.map(String::as_str).collect::<Vec<_>>().join(", ")),
+            ("measure", self.function.to_string()),
+            ("window at", self.at.map_or("by length", WindowAt::name).into()),
+            ("strand", self.strand.symbol().into()),
+            ("rc average", self.strands.name().into()),
+            ("ensemble", self.combine.name().into()),
+            ("center", self.center.to_string()),
+            ("project", self.project.to_string()),
+        ] {
+            settings.insert(name.into(), value);
+        }
+        Ok(settings)
+    }
 }
 
 /// Differences at one base, by A, C, G, T; none where the base is not known.
@@ -79,25 +112,30 @@ pub fn mutate(
     progress: &Progress,
 ) -> Result<Report> {
     let region = request.region;
+    check(region, &request.table, request.plot.as_deref(), request.shard)?;
     let contigs = reference.contigs().clone();
     let contig = contigs.name(region.contig);
     let places = places(reading, engine.reach(), request, &contigs)?;
+    let settings =
+        request.shard.map(|_| request.settings(reading, reference, engine)).transpose()?;
+    let shard = request.shard.zip(settings);
+    let shard = shard.map(|(shard, settings)| (shard, share(region, shard, &contigs), settings));
+    let bases = shard.as_ref().map_or(region, |(_, share, _)| part(region, share));
+    let _lock = Lock::take(&request.table)?;
     let mut table = Table::create(request)?;
-    let open = |path: &PathBuf| track::open(path, &contigs, &request.style, None);
-    let mut importance = request.importance.as_ref().map(open).transpose()?;
-    let plot = request.plot.as_ref().map(|path| OutputFile::create(path)).transpose()?;
-    let mut report = Report { bases: region.len(), ..Report::default() };
-    let mut drawn = Drawn::default();
+    let (importance, plot) = (request.importance.as_ref(), request.plot.as_ref());
+    let mut beside = Beside::open(importance, plot, &contigs, &request.style)?;
+    let mut report = Report { bases: bases.len(), ..Report::default() };
     let tried = Tried { reading, engine, request, contig: contigs.length(region.contig) };
-    progress.start(region.len());
-    for place in &places {
+    progress.start(bases.len());
+    for place in places.into_iter().filter_map(|place| place.within(bases)) {
         let letters = place.letters(reference)?;
         let step = usize::try_from(CHUNK).expect("a small number");
         for start in (place.part.start..place.part.end).step_by(step) {
             signal::check()?;
             let end = place.part.end.min(start + CHUNK);
             let own = &letters[place.index(start)..place.index(end)];
-            let tasks = tried.differences(place, &letters, (start, own.len()))?;
+            let tasks = tried.differences(&place, &letters, (start, own.len()))?;
             report.unknown += own.iter().filter(|base| !BASES.contains(base)).count() as u64;
             let known = own.iter().filter(|base| BASES.contains(base)).count() as u64;
             report.alleles += 3 * known;
@@ -111,36 +149,18 @@ pub fn mutate(
             }
             let first = || tasks[0].iter().zip(own);
             let effects: Vec<Effects> = first().map(|(d, &base)| of(d, base)).collect();
-            let matters: Vec<Option<f32>> = match request.center {
+            let matters = match request.center {
                 false => effects.iter().map(mean_magnitude).collect(),
                 true => first().map(|(d, &base)| observed(d, base)).collect(),
             };
-            if let Some(sink) = &mut importance {
-                for (offset, values) in runs(&matters) {
-                    let start = start + offset as u64;
-                    sink.write(Segment { contig: region.contig, start, values: &values })?;
-                }
-            }
-            if plot.is_some() {
-                drawn.add(own.to_vec(), effects, matters);
-            }
+            beside.add((region.contig, start), own, effects, matters)?;
             progress.advance(own.len() as u64);
         }
     }
     progress.finish();
-    let mut files = vec![table.finish(&mut report)?];
-    if let (Some(mut sink), Some(path)) = (importance, &request.importance) {
-        sink.finish()?;
-        report.outputs.push(Written { path: path.clone(), records: sink.records() });
-        files.extend(sink.into_files());
-    }
-    if let (Some(mut file), Some(path)) = (plot, &request.plot) {
-        let picture = drawn.picture(region, &request.subtitle, contig, false);
-        file.write_all(picture.as_bytes()).map_err(|e| file.error(e))?;
-        report.outputs.push(Written { path: path.clone(), records: 1 });
-        files.push(file);
-    }
-    commit_all(files)?;
+    let subtitle = &request.subtitle;
+    let ending = Ending { region, contigs: &contigs, subtitle, deletions: false, shard };
+    beside.finish(table.finish()?, ending, &mut report)?;
     Ok(report)
 }
 

@@ -2,7 +2,7 @@
 
 use super::MutateRequest;
 use super::function::{Class, Function};
-use crate::effect::mutate::{CHUNK, MAX_PLOT};
+use crate::effect::mutate::CHUNK;
 use crate::effect::signed;
 use crate::effect::track::reading::{Frame, TrackReading};
 use crate::error::{Error, Result};
@@ -29,6 +29,13 @@ impl Place {
         Ok(letters.to_ascii_uppercase())
     }
 
+    /// What of it lies in an interval of its contig.
+    pub fn within(mut self, own: Interval) -> Option<Self> {
+        self.part.start = self.part.start.max(own.start);
+        self.part.end = self.part.end.min(own.end);
+        (self.part.start < self.part.end).then_some(self)
+    }
+
     /// Where a position of the contig is among the letters.
     pub fn index(&self, position: u64) -> usize {
         usize::try_from(position.cast_signed() - self.span.start).expect("among the letters")
@@ -39,7 +46,7 @@ impl Place {
 ///
 /// # Errors
 /// A usage error: a measure that the model does not have, a region that does not fit into a window,
-/// a position that is not among its outputs, a picture of too long a region.
+/// a position that is not among its outputs.
 pub(super) fn places(
     reading: &TrackReading,
     reach: Reach,
@@ -47,12 +54,6 @@ pub(super) fn places(
     contigs: &Contigs,
 ) -> Result<Vec<Place>> {
     let region = request.region;
-    if request.plot.is_some() && region.len() > MAX_PLOT {
-        return Err(Error::usage("the region is too long for a picture of its letters")
-            .found(format!("{} bases", region.len()))
-            .expected(format!("at most {MAX_PLOT}"))
-            .remedy("draw a part of it, or leave out --plot"));
-    }
     let places = match (reading.window(), &request.function) {
         (Some(frame), _) => windows(frame, request, contigs)?,
         (None, Function::Class(class)) => around(class, reading.reach().hull(reach), request),
@@ -157,6 +158,7 @@ mod tests {
     use super::*;
     use crate::effect::track::{Combine, StrandAverage};
     use crate::genome::ContigId;
+    use crate::job::journal::Settings;
     use crate::track::Style;
 
     fn request(start: u64, end: u64, at: Option<WindowAt>) -> MutateRequest {
@@ -174,6 +176,8 @@ mod tests {
             plot: None,
             style: Style::default(),
             subtitle: String::new(),
+            shard: None,
+            identity: Settings::new(),
         }
     }
 

@@ -1,21 +1,16 @@
 //! The table of changes: one row per position, base and task.
 
 use super::{Differences, MutateRequest};
-use crate::effect::mutate::{BASES, Report};
+use crate::effect::mutate::{BASES, finished};
 use crate::error::Result;
-use crate::job::OutputFile;
-use crate::job::summary::Written;
+use crate::job::manifest::Finished;
 use crate::track::variants::{AlleleTable, VariantFormat};
-use std::path::PathBuf;
 
 /// Where a table has a number that is not defined.
 const UNDEFINED: &str = "NA";
 
 /// Rows that are being written.
-pub(super) struct Table {
-    rows: AlleleTable,
-    path: PathBuf,
-}
+pub(super) struct Table(AlleleTable);
 
 impl Table {
     /// With its header.
@@ -23,10 +18,9 @@ impl Table {
     /// # Errors
     /// A name that is no table's, or a failure to write.
     pub fn create(request: &MutateRequest) -> Result<Self> {
-        let path = request.table.clone();
-        let bgzip = VariantFormat::of_changes(&path)?;
+        let bgzip = VariantFormat::of_changes(&request.table)?;
         let columns = ["chrom", "pos", "ref", "alt", "track", "difference"].map(String::from);
-        Ok(Self { rows: AlleleTable::create(&path, bgzip, &[], &columns, None)?, path })
+        Ok(Self(AlleleTable::create(&request.table, bgzip, &[], &columns, None)?))
     }
 
     /// The rows of a base and a task; `position` is from 1.
@@ -50,17 +44,16 @@ impl Table {
                 None => UNDEFINED.to_owned(),
             };
             let row = [contig, &position, &letter(base), &letter(alt), task, &number];
-            self.rows.write(&row)?;
+            self.0.write(&row)?;
         }
         Ok(())
     }
 
-    /// The complete file, and a line for the report.
+    /// The complete table.
     ///
     /// # Errors
     /// A failure to write.
-    pub fn finish(self, report: &mut Report) -> Result<OutputFile> {
-        report.outputs.push(Written { path: self.path, records: self.rows.rows() });
-        self.rows.finish()
+    pub fn finish(self) -> Result<Finished> {
+        finished(self.0)
     }
 }
