@@ -221,7 +221,8 @@ fn read_tensor(
     name: String,
     budget: &mut usize,
 ) -> Result<SourceTensor> {
-    let dataset = group.dataset(leaf).map_err(damaged)?;
+    let unreadable = |error| Error::new(format!("tensor {name} cannot be read: {error}"));
+    let dataset = group.dataset(leaf).map_err(unreadable)?;
     let shape: Option<Vec<usize>> =
         dataset.shape().iter().map(|&n| usize::try_from(n).ok()).collect();
     let count = shape
