@@ -114,6 +114,8 @@ pub enum Block {
     /// All dilations of the stack side by side, concatenated and mixed
     /// ([`blocks::parallel_unit`]).
     Parallel,
+    /// The mean over the taps, which is not learned ([`blocks::average_unit`]).
+    Average,
 }
 
 /// A run of layers of one kind.
@@ -315,6 +317,7 @@ impl Architecture {
                     skips.join(g, gated.skip)?;
                     gated.stream
                 }
+                Block::Average => blocks::average_unit(g, &name, x, taps)?,
                 Block::Parallel => unreachable!("built above"),
             };
         }

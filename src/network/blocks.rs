@@ -116,6 +116,33 @@ pub fn activated_unit(
     g.add(format!("{name}.add"), Op::Add, &[x, y])
 }
 
+/// Mean over the taps, each channel by itself: a convolution that is not learned. Where a network
+/// is trained at some positions only, it stands for the pooling between them.
+///
+/// Node `NAME.average`.
+pub fn average_unit(g: &mut GraphBuilder, name: &str, x: NodeId, taps: Dilated) -> Result<NodeId> {
+    let mut conv = taps.conv(g.channels(x));
+    if let Op::Conv { bias, .. } = &mut conv {
+        *bias = false;
+    }
+    g.add(format!("{name}.average"), conv, &[x])
+}
+
+/// Whether a node is an [`average_unit`], by its name.
+pub fn is_average(node: &str) -> bool {
+    node.ends_with(".average")
+}
+
+/// The weights of a mean over `taps`, `[out, in, tap]`.
+pub fn average_weights(channels: usize, taps: usize) -> Vec<f32> {
+    let mut weights = vec![0.0; channels * channels * taps];
+    for channel in 0..channels {
+        let first = channel * (channels + 1) * taps;
+        weights[first..first + taps].fill(1.0 / taps as f32);
+    }
+    weights
+}
+
 /// Residual unit that looks with one convolution and mixes with a pointwise one:
 /// `x + mix(act(look(act(x))))`.
 ///

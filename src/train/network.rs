@@ -9,7 +9,7 @@ use crate::model::{
     UnknownBase, Weights, Window, file,
 };
 use crate::network::architecture::HeadFunction;
-use crate::network::{Graph, Node, NodeId, Op, Parameter, Reach};
+use crate::network::{Graph, Node, NodeId, Op, Parameter, Reach, blocks};
 use std::path::Path;
 
 /// Purpose of random numbers.
@@ -105,6 +105,9 @@ impl Net {
                 let count: usize = parameter.shape.iter().product();
                 let suffix = parameter.name.rsplit('.').next().unwrap_or_default();
                 let values = match (suffix, priors) {
+                    ("weight", _) if blocks::is_average(&node.name) => {
+                        blocks::average_weights(graph.channels(id), parameter.shape[2])
+                    }
                     ("weight", _) => {
                         let fan_in: usize = parameter.shape[1..].iter().product();
                         let taps = match (&node.op, start) {
@@ -372,6 +375,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_average_is_the_mean_of_its_taps_and_is_not_learned() {
+        let text = "name = 'x'\ndata = { reference = 'x.fa' }\nsplits = { train = ['a'] }\n\
+             [counts]\ntracks = [{ name = 'n', file = 'n.bw' }]\n\
+             [network]\nchannels = 3\nactivation = 'relu'\nstem = { kernel = 1 }\n\
+             [[network.stack]]\nblock = 'average'\nkernel = 5\ndilations = [1]\n";
+        let config = Config::from_toml(text).unwrap();
+        let (path, folder, root) = ("x.toml".into(), PathBuf::new(), PathBuf::new());
+        let net = Net::new(&Loaded { config, path, folder, root }).unwrap();
+        let weights = net.first_weights(3, Start::Random, &[0.0]);
+        let average = &weights["unit.0.average.weight"];
+        assert_eq!(average.shape, [3, 3, 5]);
+        for (index, &weight) in average.values.iter().enumerate() {
+            let own = index / 15 == index / 5 % 3;
+            assert_eq!(weight, if own { 0.2 } else { 0.0 }, "{index}");
+        }
+        let network = Trainable::new(&net.logits, &weights, Device::Cpu, 1).unwrap();
+        let learned: Vec<&str> = network.learned().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(learned, ["head.bias", "head.weight", "stem.bias", "stem.weight"]);
     }
 
     #[test]

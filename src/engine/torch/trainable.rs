@@ -9,7 +9,7 @@ use crate::engine::encode::rows;
 use crate::error::{Error, Result};
 use crate::model::{self, UnknownBase, Weights, Window};
 use crate::network::graph::INPUT_CHANNELS;
-use crate::network::{Graph, Op, Span};
+use crate::network::{Graph, Op, Span, blocks};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
@@ -73,7 +73,9 @@ impl Trainable {
                     .get(&parameter.name)
                     .filter(|tensor| tensor.shape == parameter.shape)
                     .ok_or_else(|| Error::new(format!("no weights {}", parameter.name)))?;
-                let stored = parameter.name.ends_with(".mean") || parameter.name.ends_with(".var");
+                let stored = parameter.name.ends_with(".mean")
+                    || parameter.name.ends_with(".var")
+                    || blocks::is_average(&node.name);
                 let place = Tensor::f_from_slice(&tensor.values)?
                     .f_view(shape_of(&node.op, &parameter.shape).as_slice())?
                     .f_to_device(device)?
@@ -107,7 +109,7 @@ impl Trainable {
         self.device
     }
 
-    /// All tensors, stored means and variances included.
+    /// All tensors, stored means and variances and those of averages included.
     pub fn variables(&self) -> &Variables {
         &self.variables
     }

@@ -188,12 +188,14 @@ impl Judge<'_> {
             places.iter().map(|&(one, from, to)| sum(pick(one), from, to).ln_1p()).collect()
         };
         let (guess, truth) = (totals(|one| &one.predicted), totals(|one| &one.measured));
-        add("regions", "regions", places.len() as f64);
+        add("regions", "totals of regions", places.len() as f64);
         add("pearson_log1p", "totals of regions", pearson(&guess, &truth));
         add("spearman", "totals of regions", spearman(&guess, &truth));
         let mut random = Random::of(&[self.seed, SHUFFLE, 1]);
         let kept: Vec<_> =
             places.iter().zip(&truth).filter(|(_, total)| **total > 0.0).map(|(p, _)| *p).collect();
+        // an empty region has no profile
+        add("regions", "regions", kept.len() as f64);
         for (name, sigma) in [("regions", 0.0), ("regions, smoothed", self.evaluation.sigma)] {
             let mut scores: Vec<(&str, Vec<f64>, Vec<f64>)> =
                 ["", "shuffled_", "flat_", "halves_"].map(|n| (n, vec![], vec![])).into();
