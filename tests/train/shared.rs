@@ -12,7 +12,7 @@ use atrous::train::evaluate;
 use atrous::train::metrics::pearson;
 use atrous::train::splits::Split;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const BIN: usize = 256;
 /// Bases beside a bin whose 5-mers the regression reads (baselines.md: 456 around 256).
