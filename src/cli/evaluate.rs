@@ -58,7 +58,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     signal::install()?;
     let loaded = Loaded::read(&args.config, args.root.as_deref())?;
     let (model, models) = args.model.read()?;
-    let tracks = evaluate::tracks(&model, &loaded.config)?;
+    let tracks = evaluate::tracks(&model, &loaded.config, args.model.member.as_deref())?;
     let summary = args.run.summary.as_deref().map(OutputFile::create).transpose()?;
     let [mut table, mut picture] = evaluate::outputs(&args.output)?;
     let data = Dataset::read(&loaded)?;

@@ -98,6 +98,13 @@ impl Mask {
         let rest = &list[first..];
         &rest[..rest.partition_point(|stretch| stretch.start < range.end)]
     }
+
+    /// Whether every base of a range is masked.
+    pub fn covers(&self, range: Interval) -> bool {
+        // stretches that touch each other are joined
+        let mut touching = self.touching(range).iter();
+        touching.any(|stretch| stretch.start <= range.start && range.end <= stretch.end)
+    }
 }
 
 /// Sorted, with overlapping stretches joined.
@@ -265,9 +272,18 @@ impl Dataset {
                 }
                 Targets::Splice(labels) => (!labels.sites_in(ranges).is_empty(), "no splice site"),
             };
+            let (found, what) = match ranges.iter().all(|range| self.mask.covers(*range)) {
+                true => (false, "every base is masked"),
+                false => (found, what),
+            };
             if !found {
                 return Err(Error::new(format!("the split `{split}` has no example: {what}"))
-                    .remedy("check the ranges of [splits] against the files"));
+                    .remedy(match self.targets {
+                        Targets::Counts(_) => "check the ranges of [splits] against the files",
+                        Targets::Splice(_) => {
+                            "check the ranges of [splits] and `splice.types` against the files"
+                        }
+                    }));
             }
         }
         Ok(())

@@ -20,24 +20,23 @@ use std::path::Path;
 const TILE: u64 = 1 << 15;
 
 /// The tracks of a model that answer what a configuration learns, in its order: tracks of counts,
-/// or acceptor and donor.
+/// or acceptor and donor; of one member, where it is named.
 ///
 /// # Errors
-/// A track that the model lacks.
-pub fn tracks(model: &Model, config: &Config) -> Result<Vec<Track>> {
-    let names = match &config.counts {
-        Some(counts) => counts.tracks.iter().map(|track| track.name.as_str()).collect(),
-        None => vec!["acceptor", "donor"],
+/// A track that the model lacks; an unknown member, or one that does not have the tracks (usage).
+pub fn tracks(model: &Model, config: &Config, member: Option<&str>) -> Result<Vec<Track>> {
+    let names: Vec<String> = match &config.counts {
+        Some(counts) => counts.tracks.iter().map(|track| track.name.clone()).collect(),
+        None => ["acceptor", "donor"].map(String::from).into(),
     };
-    let find = |name: &str| {
-        model.tracks.iter().find(|track| track.name == name).cloned().ok_or_else(|| {
-            let found: Vec<&str> = model.tracks.iter().map(|track| track.name.as_str()).collect();
-            Error::new(format!("model {} has no track {name:?}", model.name))
-                .found(found.join(", "))
-                .remedy("evaluate it with the configuration that it was trained with")
-        })
-    };
-    names.into_iter().map(find).collect()
+    let has = |name: &String| model.tracks.iter().any(|track| track.name == *name);
+    if let Some(name) = names.iter().find(|name| !has(name)) {
+        let found: Vec<&str> = model.tracks.iter().map(|track| track.name.as_str()).collect();
+        return Err(Error::new(format!("model {} has no track {name:?}", model.name))
+            .found(found.join(", "))
+            .remedy("evaluate it with the configuration that it was trained with"));
+    }
+    model.select_tracks(&names, member)
 }
 
 /// How these tracks are predicted: profiles times counts, other outputs as they are. Says what an

@@ -235,7 +235,9 @@ impl Bins {
         let width = width as i64;
         let bins = |tensor: &Tensor| {
             let whole = tensor.f_narrow(2, 0, length / width * width)?;
-            whole.f_reshape([examples, -1, length / width, width])
+            // weights have one row for all outputs
+            let rows = tensor.size3()?.1;
+            whole.f_reshape([examples, rows, length / width, width])
         };
         let last = [3].as_slice();
         Ok(Self {

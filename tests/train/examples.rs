@@ -146,7 +146,7 @@ fn the_models_that_come_along_are_small_and_answer_what_their_training_files_ask
             let path = folder.join("model.safetensors");
             assert!(std::fs::metadata(&path).unwrap().len() < 5_000_000, "{path:?}");
             let model = file::read(&path).unwrap().model;
-            evaluate::tracks(&model, &config).unwrap();
+            evaluate::tracks(&model, &config, None).unwrap();
             assert!(folder.join("CARD.md").exists());
             seen += 1;
         }

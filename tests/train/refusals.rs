@@ -19,7 +19,11 @@ fn a_configuration_that_cannot_be_meant_is_refused() {
         ("[counts]", "[count]", "did you mean `counts`?"),
         ("batch = 4", "batch = 'four'", "train.toml:27:9: invalid type"),
         ("batch = 4", "batch = 0", "`training.batch` is out of range (found 0, expected 1 to"),
-        ("rate = 1e-2", "rate = -1", "`training.rate` is out of range"),
+        (
+            "rate = 1e-2",
+            "rate = -1",
+            "`training.rate` is out of range (found -1, expected above 0, at most 10)",
+        ),
         ("steps = 60", "steps = 60\nkeep = 'first'", "unknown variant `first`"),
         ("[counts]\n", "[splice]\nannotation = 'genes.gff3'\n[counts]\n", "exclude each other"),
         (
@@ -85,6 +89,10 @@ fn splits_without_examples_and_ranges_that_overlap_are_refused() {
         let text = refused(&data);
         assert!(text.contains(expected), "{to}: {text}");
     }
+    data.write("mask.bed", "b\t0\t9000\nb\t9000\t20000\n");
+    data.change("\"genome.fa\"\n", "\"genome.fa\"\nmask = ['mask.bed']\n");
+    let text = refused(&data);
+    assert!(text.contains("the split `valid` has no example: every base is masked"), "{text}");
     data.write("splits.tsv", "x\ta\t0\t20000\ttrain\nx\tb\t0\t20001\tvalid\n");
     let lists = "train = [\"a:1-20,000\"]\nvalid = [\"b\"]\ntest = [\"c\"]";
     data.change(lists, "table = 'splits.tsv'\nset = 'x'");
@@ -139,4 +147,17 @@ fn a_gpu_that_is_not_there_is_refused() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("there is no GPU for --device cuda:7"), "{text}");
+}
+
+#[test]
+fn a_member_that_is_judged_alone_must_be_there() {
+    let data = Data::new();
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/human-splice-pwm");
+    let model = models.join("model.safetensors");
+    let sites = "[splice]\nannotation = \"genes.gff3\"\n";
+    data.change("[counts]\ntracks = [{ name = \"events\", file = \"counts.bedGraph\" }]\n", sites);
+    let arguments = ["evaluate", "-c", "train.toml", "-o", "x", "--member", "nope", "-m"];
+    let output = data.atrous(&arguments).arg(model).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("the model has no such member (found \"nope\""), "{text}");
 }

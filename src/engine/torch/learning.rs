@@ -71,6 +71,8 @@ impl Holds {
                 _ => Pace::Each,
             });
         }
+        // what is compared is computed at every position
+        paces[graph.output()] = Pace::Each;
         Self { hold: hold.max(1) as i64, paces }
     }
 
@@ -365,6 +367,27 @@ mod tests {
         assert_eq!(holds.places(Span::new(6, 10)), Span::new(2, 3));
         assert_eq!(holds.places(Span::new(-3, 11)), Span::new(-1, 4));
         assert_eq!(holds.inside(Span::new(-3, 9)), Span::new(0, 3));
+    }
+
+    #[test]
+    fn outputs_of_held_layers_alone_are_given_at_every_position() {
+        let mut g = GraphBuilder::new();
+        let stem = g.add("stem", Op::centred(3, 3, 1), &[0]).unwrap();
+        let [a, b] = [4, 8].map(|dilation| {
+            g.add(format!("far{dilation}"), Op::centred(3, 3, dilation), &[stem]).unwrap()
+        });
+        let both = g.add("both", Op::Concat, &[a, b]).unwrap();
+        g.add("head", Op::pointwise(2), &[both]).unwrap();
+        let graph = g.finish().unwrap();
+        assert_eq!(Holds::new(&graph, HOLD).paces[graph.output()], Pace::Each);
+        let mut noise = Noise::new(5);
+        let tensor = |one: crate::network::Parameter| (one.name, noise.tensor(&one.shape));
+        let weights: Weights = graph.parameters().into_iter().map(tensor).collect();
+        let network = Trainable::new(&graph, &weights, Place::Cpu, 1).unwrap();
+        let width = LENGTH as i64 + 18;
+        let codes = Tensor::zeros([1, width], (Kind::Uint8, Device::Cpu));
+        let rows = network.forward(&codes, None, LENGTH, HOLD).unwrap().rows;
+        assert_eq!(rows.size(), [1, 2, LENGTH as i64]);
     }
 
     /// Where every layer that is not held looks at its own position only, the outputs at multiples

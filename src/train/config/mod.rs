@@ -314,7 +314,12 @@ impl Config {
             ("evaluation.replicates_in_track", self.evaluation.replicates_in_track, 1.0, 1e6),
         ] {
             if !(least..=most).contains(&value) {
-                return out(key, value, &format!("{least} to {most}"));
+                let from = match least {
+                    f64::MIN_POSITIVE => "above 0".to_string(),
+                    _ => format!("{least} or more"),
+                };
+                let to = if most == f64::MAX { String::new() } else { format!(", at most {most}") };
+                return out(key, value, &format!("{from}{to}"));
             }
         }
         if training.decay == Decay::Plateau && training.plateau == 0 {
