@@ -340,17 +340,7 @@ fn long_tiles_give_logits_and_log_counts_of_published_shapes() {
     ] {
         let model = read(name);
         let wanted = Wanted { tracks: model.tracks.clone(), scalars: model.scalars.clone() };
-        let run = |engine: &dyn Engine| {
-            let reach = engine.reach();
-            let (left, right) = (reach.left as i64, reach.right as i64);
-            // what lies beyond the window is read by no output and no count
-            let letter = |position: i64| {
-                let index = usize::try_from(position + 557).ok();
-                index.and_then(|index| letters.get(index)).copied().unwrap_or(b'N')
-            };
-            let letters = (-left..1000 + right).map(letter).collect();
-            engine.run(&[Job::new(0, 1000, letters)], &|_| Ok(())).unwrap().remove(0)
-        };
+        let run = |engine: &dyn Engine| in_window(engine, letters);
         let windowed = run(&CpuEngine::new(&model, wanted.clone(), Isa::best()).unwrap());
         let long = run(&long(&model, wanted).unwrap());
         for (a, b) in windowed.tracks.iter().flatten().zip(long.tracks.iter().flatten()) {
@@ -371,6 +361,18 @@ fn long_tiles_give_logits_and_log_counts_of_published_shapes() {
     }
 }
 
+/// What an engine says of the outputs of a window of these letters. An engine may want letters
+/// beyond the window, which no output and no count sees.
+fn in_window(engine: &dyn Engine, letters: &[u8]) -> Values {
+    let reach = engine.reach();
+    let letter = |position: i64| {
+        let index = usize::try_from(position + 557).ok();
+        index.and_then(|index| letters.get(index)).copied().unwrap_or(b'N')
+    };
+    let letters = (-(reach.left as i64)..1000 + reach.right as i64).map(letter).collect();
+    engine.run(&[Job::new(0, 1000, letters)], &|_| Ok(())).unwrap().remove(0)
+}
+
 #[test]
 fn long_tiles_give_the_logits_of_the_windows() {
     let Some(folder) = shared() else { return };
@@ -384,15 +386,7 @@ fn long_tiles_give_the_logits_of_the_windows() {
         let tracks = model.select_tracks(&[], None).unwrap();
         let run = |model: &Model| {
             let engine = CpuEngine::new(model, &tracks, Isa::best()).unwrap();
-            let reach = engine.reach();
-            let (left, right) = (reach.left as i64, reach.right as i64);
-            // blocks may want letters beyond the window, which no output sees
-            let letter = |position: i64| {
-                let index = usize::try_from(position + 557).ok();
-                index.and_then(|index| letters.get(index)).copied().unwrap_or(b'N')
-            };
-            let letters = (-left..1000 + right).map(letter).collect();
-            engine.run(&[Job::new(0, 1000, letters)], &|_| Ok(())).unwrap().remove(0).tracks
+            in_window(&engine, letters).tracks
         };
         let (windowed, long) = (run(&model), run(&long));
         for (a, b) in windowed.iter().flatten().zip(long.iter().flatten()) {
