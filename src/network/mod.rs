@@ -14,6 +14,7 @@ pub mod op;
 pub mod ranges;
 pub mod schedule;
 pub mod spectrum;
+pub(crate) mod toml_error;
 mod unwindow;
 
 pub use architecture::Architecture;

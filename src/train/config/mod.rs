@@ -13,7 +13,7 @@ pub use training::{Decay, Keep, Training};
 
 use super::parts;
 use crate::error::{Error, Result};
-use crate::network::architecture;
+use crate::network::toml_error::refusal;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -249,8 +249,7 @@ impl Config {
     /// Not TOML, an unknown key or a value of the wrong kind, with line and column; settings that
     /// cannot be meant.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let config: Self =
-            toml::from_str(text).map_err(|error| architecture::refusal(text, &error))?;
+        let config: Self = toml::from_str(text).map_err(|error| refusal(text, &error))?;
         config.check()?;
         Ok(config)
     }
